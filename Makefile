@@ -1,0 +1,73 @@
+# make demo    install, fetch weights and speech, export, serve, transcribe, stop
+# make test    everything that must pass before a change lands
+# make help    the other targets
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+# Which torch to install: auto (a wheel that pip is configured to find, else the registry's
+# default build), cpu (a CPU-only build), or any backend that uv knows, cu130 for example.
+TORCH ?= auto
+# Recordings for the demo; empty: the telephone calls of the catalogue.
+FILES ?=
+RESULTS ?= results/demo
+
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
+INSTALLED := $(VENV)/.installed-$(TORCH)
+
+# One thread per library and process unless a command says otherwise: models run side by
+# side, and threads that fight over two cores take six times longer than one.
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+# The virtual environment is first on PATH: Triton's Python stub runs the first python3.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install export demo serve test lint test-unit test-server perf lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+install: $(INSTALLED)  ## create .venv with the locked dependencies
+
+$(INSTALLED): uv.lock pyproject.toml tools/install.sh
+	tools/install.sh "$(PYTHON)" "$(VENV)" "$(UV_VERSION)" "$(TORCH)"
+	rm -f $(VENV)/.installed-*
+	touch $@
+
+export: install  ## fetch the pinned weights and export them into model_repository/
+	$(BIN)/voiceman-export all
+
+demo: export  ## transcribe real telephone speech (or FILES="a.m4a b.mp3")
+	tools/demo.sh "$(RESULTS)" $(FILES)
+
+serve: export  ## start the server in the foreground
+	$(BIN)/voiceman-server
+
+lint: install  ## style, types, import directions, lock file
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(UV) lock --check
+
+test-unit: install  ## tests that need neither weights nor a server
+	$(BIN)/pytest tests/unit
+
+test-server: export  ## tests on a real tritonserver with real speech
+	$(BIN)/pytest tests/server
+
+test: lint export  ## everything
+	$(BIN)/pytest
+
+perf: export  ## perf_analyzer over the ensemble with real speech
+	$(BIN)/python -m perf.perf_analyzer
+
+lock: install  ## renew uv.lock
+	$(UV) lock
+
+clean:  ## remove the environment, the exported weights and the results
+	rm -rf $(VENV) results model_repository/*/1/weights

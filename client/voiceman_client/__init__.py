@@ -1,0 +1,1 @@
+"""`voiceman-client`: decode recordings, submit their windows, write results."""

@@ -1,0 +1,1 @@
+"""`voiceman-export`: fetch checkpoints, convert them, check parity, write the weights."""

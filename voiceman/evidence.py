@@ -1,0 +1,159 @@
+"""The documents that travel between the models as JSON, as types.
+
+Times are seconds from the start of the window (in TRANSCRIPT and EVIDENCE) or of the
+recording (in SUMMARY and result files). What could not be computed is None and its reason
+stands in `unavailable`, never a made-up number.
+"""
+
+from typing import NotRequired, TypedDict
+
+EVIDENCE_SCHEMA = "voiceman.evidence/1"
+SUMMARY_SCHEMA = "voiceman.summary/1"
+RESULT_SCHEMA = "voiceman.result/1"
+
+
+class WhisperWord(TypedDict):
+    """A word before alignment: which rows of CROSS_ATTENTION belong to its tokens."""
+
+    word: str
+    row_start: int
+    row_end: int
+    score: float
+
+
+class Word(TypedDict):
+    """A word with its times; `score` is the mean probability of its tokens, 0 to 1."""
+
+    word: str
+    start: float
+    end: float
+    score: float
+
+
+class WhisperSegment(TypedDict):
+    """A segment as Whisper wrote it."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    words: list[WhisperWord]
+
+
+class Segment(TypedDict):
+    """A segment with aligned words."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    words: list[Word]
+
+
+class Flag(TypedDict):
+    """Something the reader must know before trusting a passage."""
+
+    kind: str
+    start: float
+    end: float
+    detail: str
+
+
+class Transcript(TypedDict):
+    """The TRANSCRIPT tensor: one window as heard by Whisper."""
+
+    language: str
+    language_probability: float | None
+    duration: float
+    no_speech_probability: float
+    compression_ratio: float
+    segments: list[WhisperSegment]
+    flags: list[Flag]
+
+
+class AlignedTranscript(TypedDict):
+    """The ALIGNED_TRANSCRIPT tensor: the same with word times and who set them."""
+
+    language: str
+    language_probability: float | None
+    duration: float
+    no_speech_probability: float
+    compression_ratio: float
+    segments: list[Segment]
+    flags: list[Flag]
+    aligner: str
+
+
+class Component(TypedDict):
+    """One part of a score: value 0 to 1 (None: unavailable), its weight and its reason."""
+
+    name: str
+    value: float | None
+    weight: float
+    reason: str
+
+
+class Score(TypedDict):
+    """A score of 0 to 100 (None without any component) that shows what it rests on.
+
+    `coverage` is the share of the weights whose components were available. The weights are
+    uncalibrated: a score is a reading aid, no verdict and no proof.
+    """
+
+    value: float | None
+    coverage: float
+    components: list[Component]
+
+
+class Utterance(TypedDict):
+    """One speaker's turn inside a window and what the models found in it."""
+
+    start: float
+    end: float
+    text: str
+    words: list[Word]
+    emotion_dimensional: dict[str, float] | None
+    emotion_categorical: dict[str, float] | None
+    voice_features: dict[str, float | None] | None
+    score: Score
+    unavailable: dict[str, str]
+    speaker: NotRequired[str]
+    channel: NotRequired[int]
+
+
+class Evidence(TypedDict):
+    """The EVIDENCE tensor: everything found about one window."""
+
+    schema: str
+    language: str
+    language_probability: float | None
+    duration: float
+    no_speech_probability: float
+    compression_ratio: float
+    aligner: str
+    segments: list[Segment]
+    utterances: list[Utterance]
+    flags: list[Flag]
+    unavailable: dict[str, str]
+    score: Score
+
+
+class Speaker(TypedDict):
+    """One speaker of a recording."""
+
+    id: str
+    utterances: int
+    speech: float
+    channel: int | None
+    voice_features: dict[str, float | None]
+    score: Score
+
+
+class Summary(TypedDict):
+    """The SUMMARY tensor: one recording. `utterance_speakers` is in the order of the input."""
+
+    schema: str
+    utterance_speakers: list[str]
+    speakers: list[Speaker]
+    score: Score
+    unavailable: dict[str, str]

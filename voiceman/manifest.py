@@ -1,0 +1,97 @@
+"""The manifest beside exported weights: what they are, where they came from, their hashes."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from voiceman.errors import HashMismatchError, WeightsError
+
+MANIFEST_NAME = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Origin and hashes of one `weights/` folder.
+
+    Attributes:
+        model: name of the Triton model.
+        name: name of the weights, "whisper-base" for example.
+        version: version of the source (package version, hub revision or content hash).
+        licence: SPDX identifier, as far as there is one.
+        origin: where the source came from, in words that a reader can follow.
+        precision: numeric format of the weights, "fp32" for example; empty for data.
+        files: SHA-256 by file name relative to the folder.
+    """
+
+    model: str
+    name: str
+    version: str
+    licence: str
+    origin: str
+    precision: str
+    files: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """One hash for the whole folder: over the sorted names and hashes of its files."""
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a weights folder."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+        (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, the manifest itself left out."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST_NAME
+    }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a weights folder.
+
+    Raises:
+        WeightsError: there is none, or it is not a manifest.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        return Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as err:
+        raise WeightsError(f"{path}: missing; run voiceman-export") from err
+    except (json.JSONDecodeError, TypeError) as err:
+        raise WeightsError(f"{path}: not a manifest ({err}); run voiceman-export again") from err
+
+
+def verify(folder: Path) -> Manifest:
+    """Compare every file of a weights folder with its manifest.
+
+    Raises:
+        WeightsError: the manifest or a file is missing.
+        HashMismatchError: a file was altered; names the file and both hashes.
+    """
+    manifest = read_manifest(folder)
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise WeightsError(f"{path}: missing; run voiceman-export")
+        if (found := sha256_of(path)) != expected:
+            raise HashMismatchError(
+                f"{path}: SHA-256 is {found}, the manifest says {expected}; run voiceman-export"
+            )
+    return manifest
