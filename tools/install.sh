@@ -14,10 +14,10 @@ if not (3, 11) <= sys.version_info < (3, 13):
              f"{sys.version.split()[0]}: call make with PYTHON=python3.11")
 PY
 
-# The registry's metadata for torch points to a CUDA build of several GB.
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
 [ "$("$venv/bin/uv" --version 2>/dev/null | cut -d' ' -f2)" = "$uv_version" ] ||
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
+    pip install "uv==$uv_version"
 export VIRTUAL_ENV=$PWD/$venv
 uv() { "$venv/bin/uv" "$@"; }
 
@@ -25,18 +25,17 @@ uv export --quiet --frozen --all-extras --no-emit-project --no-hashes -o "$venv/
 uv export --quiet --frozen --all-extras --no-emit-project --prune torch -o "$venv/requirements.txt"
 version=$(sed -nE 's/^torch==([^ ;]+).*/\1/p' "$venv/constraints.txt" | head -n 1)
 
-# A wheel in a place that pip is configured to look at (find-links) comes first.
-if [ "$torch" = auto ] || [ "$torch" = cpu ]; then
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --no-index --no-deps "torch==$version" 2>/dev/null || true
-fi
+# Another TORCH than last time means another build of the same version.
+last=$(cat "$venv/.torch" 2>/dev/null || echo "$torch")
+[ "$last" = "$torch" ] || uv pip uninstall --quiet torch
+echo "$torch" > "$venv/.torch"
+
+# A wheel in a place that pip is configured to look at (find-links) comes before the
+# registry, whose default build for x86-64 brings several GB of CUDA libraries.
+case $torch in auto | cpu) pip install --no-index --no-deps "torch==$version" 2>/dev/null || true ;; esac
 backend=()
-[ "$torch" = auto ] || backend=(--torch-backend "$torch")
-if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
-    uv pip install --quiet "${backend[@]}" --constraint "$venv/constraints.txt" "torch==$version"
-else
-    # Only torch's own light dependencies are still missing.
-    uv pip install --quiet --constraint "$venv/constraints.txt" "torch==$version"
-fi
+[ "$torch" = auto ] || uv pip show --quiet torch 2>/dev/null || backend=(--torch-backend "$torch")
+# With torch in place, this adds only its own light dependencies.
+uv pip install --quiet "${backend[@]}" --constraint "$venv/constraints.txt" "torch==$version"
 uv pip install --quiet --no-deps --require-hashes -r "$venv/requirements.txt"
 uv pip install --quiet --no-deps --editable .
