@@ -84,6 +84,33 @@ class AlignedTranscript(TypedDict):
     aligner: str
 
 
+class Finding(TypedDict):
+    """A passage of an utterance's text that a crime-language pattern hit.
+
+    `start` and `end` are characters of the utterance's `text`. `severity` (0 to 1) belongs to
+    the pattern. `weight` (0 to 1) belongs to this passage: 0.5 and more is a finding, less is
+    a mention (quoted, negated, reported, fiction), and `context` says why.
+    """
+
+    category: str
+    pattern_id: str
+    start: int
+    end: int
+    text: str
+    severity: float
+    weight: float
+    context: str
+
+
+class ModelWeights(TypedDict):
+    """Which weights a model works with: from the manifest beside them."""
+
+    name: str
+    version: str
+    precision: str
+    sha256: str
+
+
 class Component(TypedDict):
     """One part of a score: value 0 to 1 (None: unavailable), its weight and its reason."""
 
@@ -106,12 +133,16 @@ class Score(TypedDict):
 
 
 class Utterance(TypedDict):
-    """One speaker's turn inside a window and what the models found in it."""
+    """One speaker's turn inside a window and what the models found in it.
+
+    `unavailable` says for each model without an answer for this utterance why.
+    """
 
     start: float
     end: float
     text: str
     words: list[Word]
+    findings: list[Finding]
     emotion_dimensional: dict[str, float] | None
     emotion_categorical: dict[str, float] | None
     voice_features: dict[str, float | None] | None
@@ -122,7 +153,12 @@ class Utterance(TypedDict):
 
 
 class Evidence(TypedDict):
-    """The EVIDENCE tensor: everything found about one window."""
+    """The EVIDENCE tensor: everything found about one window.
+
+    `unavailable` and `notes` are by model: why it has no answer at all, and what a reader must
+    know about the data behind its weights; `notes["score"]` says what the score is not.
+    `models` names the weights that took part; a model without weights is not in it.
+    """
 
     schema: str
     language: str
@@ -135,6 +171,8 @@ class Evidence(TypedDict):
     utterances: list[Utterance]
     flags: list[Flag]
     unavailable: dict[str, str]
+    notes: dict[str, str]
+    models: dict[str, ModelWeights]
     score: Score
 
 
