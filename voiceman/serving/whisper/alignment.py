@@ -1,0 +1,63 @@
+"""Which sound belongs to which token: the cross-attention of the alignment heads.
+
+Source: openai/whisper `timing.py`: softmax over the frames that hold sound, z-score over the
+tokens, median over 7 frames, mean over the heads.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as nn
+from torch import Tensor
+
+MEDIAN_FRAMES = 7
+# Below every normalised score: a path through the matrix stays out of these cells.
+OUTSIDE = -10.0
+
+Matrix = npt.NDArray[np.float32]
+
+
+def normalise(scores: Tensor, frames: int) -> Tensor:
+    """Scores of the alignment heads [heads, n, a] to one matrix [n, frames] in fp32.
+
+    Args:
+        scores: cross-attention before the softmax.
+        frames: 20 ms frames that hold sound; the rest of the window is padding.
+    """
+    weights = scores[..., :frames].float().softmax(-1)
+    deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
+    # A frame that all tokens see alike (a single token, for example) says nothing: 0, not NaN.
+    weights = (weights - mean) / deviation.clamp(min=torch.finfo(torch.float32).tiny)
+    return median_filter(weights, MEDIAN_FRAMES).mean(0)
+
+
+def median_filter(values: Tensor, width: int) -> Tensor:
+    """Median over `width` (odd) neighbours in the last of three dimensions, edges reflected."""
+    margin = width // 2
+    if values.shape[-1] <= margin:
+        return values
+    padded = nn.pad(values, (margin, margin), mode="reflect")
+    return padded.unfold(-1, width, 1).sort(-1).values[..., margin]
+
+
+def stack_blocks(blocks: Sequence[tuple[int, Matrix]], frames: int) -> Matrix:
+    """One matrix [rows, frames] of a window from its decodes, one below the other.
+
+    Args:
+        blocks: (first frame, matrix) of every decode, in order.
+        frames: of the whole window.
+    """
+    stacked = np.full((sum(len(block) for _, block in blocks), frames), OUTSIDE, np.float32)
+    row = 0
+    for first_frame, block in blocks:
+        width = min(block.shape[1], frames - first_frame)
+        stacked[row : row + len(block), first_frame : first_frame + width] = block[:, :width]
+        row += len(block)
+    return stacked
+
+
+def silent_row(frames: int) -> Matrix:
+    """The matrix [1, frames] of a decode without text: end of text, anywhere."""
+    return np.zeros((1, frames), np.float32)
