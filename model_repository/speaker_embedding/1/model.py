@@ -1,0 +1,49 @@
+"""One ECAPA-TDNN vector for every utterance."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from voiceman import contracts
+from voiceman.analysis.embedding import Floats, embed_utterances
+from voiceman.audio import Int16Waveform
+from voiceman.manifest import read_manifest
+from voiceman.serving.onnx import open_model
+from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
+from voiceman.status import Status
+
+CONTRACT = contracts.MODELS["speaker_embedding"]
+
+
+class TritonPythonModel:
+    """The Triton model; its work is `voiceman.analysis.embedding`."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        folder = weights_folder(args)
+        manifest = read_manifest(folder)
+        self._weights = f"{manifest.name} {manifest.version}"
+        self._model = open_model(folder / "speaker_embedding.onnx", args)
+
+    def execute(
+        self, requests: Sequence[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
+        return answer(requests, CONTRACT, self._compute)
+
+    def _compute(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
+        waveforms = [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch]
+        utterances = [cast("Floats", inputs["UTTERANCES"]) for inputs in batch]
+        return [
+            {
+                "SPEAKER_EMBEDDING": found.vectors,
+                "SPEAKER_EMBEDDING_STATUS": Status(
+                    weights=self._weights, utterances=found.missing
+                ).to_json(),
+            }
+            for found in embed_utterances(waveforms, utterances, self._embed)
+        ]
+
+    def _embed(self, features: Floats) -> Floats:
+        lengths = np.ones(len(features), np.float32)
+        return self._model(FEATURES=features, LENGTHS=lengths)["SPEAKER_EMBEDDING"]
