@@ -1,0 +1,281 @@
+"""The command `voiceman-client`.
+
+Standard output carries data only; progress, failures and logs go to standard error.
+Exit codes: 0 all done, 1 some recordings or models failed, 2 usage, 3 server unreachable.
+"""
+
+import json
+import logging
+import os
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Unpack
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from voiceman.errors import (
+    ResultNotWrittenError,
+    ServerNotReadyError,
+    ServerUnreachableError,
+    VoicemanError,
+)
+from voiceman_client.channels import CHANNEL_MODES
+from voiceman_client.client import Client
+from voiceman_client.inputs import find_recordings
+from voiceman_client.naming import result_names
+from voiceman_client.progress import ProgressDisplay
+from voiceman_client.status import ModelStatus
+from voiceman_client.submit import Limits, OptionValues, Outcome
+from voiceman_client.transport import DEFAULT_SERVER
+from voiceman_client.writers import FORMATS, write_result
+
+FAILED, USAGE, UNREACHABLE = 1, 2, 3
+
+server_option = click.option(
+    "--server",
+    envvar="VOICEMAN_SERVER",
+    default=DEFAULT_SERVER,
+    show_default=True,
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="gRPC address of the server.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="voiceman", prog_name="voiceman-client")
+def main() -> None:
+    """Transcribe and analyse recordings on a voiceman server."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+class _Formats(click.ParamType[tuple[str, ...]]):
+    """A comma-separated list of formats."""
+
+    name = "formats"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(str(value).replace(" ", "").split(",")))
+        for name in names:
+            if name not in FORMATS:
+                self.fail(f"{name!r} is not one of {', '.join(FORMATS)}", param, ctx)
+        return names
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@server_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="VOICEMAN_OUTPUT",
+    default=Path("results"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder for the results; made when missing.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=_Formats(),
+    default="json",
+    show_default=True,
+    metavar="LIST",
+    help=f"Files to write per recording, comma-separated: {', '.join(FORMATS)}.",
+)
+@click.option(
+    "--language",
+    envvar="VOICEMAN_LANGUAGE",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    metavar="CODE",
+    help="Language spoken, ISO 639-1; auto: detected in every window.",
+)
+@click.option("--initial-prompt", default="", metavar="TEXT", help="Names and terms to expect.")
+@click.option(
+    "--channels",
+    type=click.Choice(CHANNEL_MODES),
+    default="auto",
+    show_default=True,
+    help="Two channels: mix them, split them, or split when each carries one speaker.",
+)
+@click.option("--speakers", type=click.IntRange(1), help="Number of speakers, when known.")
+@click.option("--min-speakers", type=click.IntRange(1), help="Fewest speakers.")
+@click.option("--max-speakers", type=click.IntRange(1), help="Most speakers.")
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1, 512),
+    envvar="VOICEMAN_IN_FLIGHT",
+    default=Limits.in_flight,
+    show_default=True,
+    show_envvar=True,
+    help="Windows sent to the server at a time.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    envvar="VOICEMAN_WORKERS",
+    default=lambda: min(10, os.cpu_count() or 1),
+    show_default="processors, at most 10",
+    show_envvar=True,
+    help="Decoder processes.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    envvar="VOICEMAN_TIMEOUT",
+    default=Limits.timeout_s,
+    show_default=True,
+    show_envvar=True,
+    metavar="SECONDS",
+    help="Time for each request, waiting in the server's queue included.",
+)
+@click.pass_context
+def submit(
+    context: click.Context,
+    /,
+    *,
+    paths: tuple[str, ...],
+    server: str,
+    output: Path,
+    formats: tuple[str, ...],
+    in_flight: int,
+    workers: int,
+    timeout_s: float,
+    **options: Unpack[OptionValues],
+) -> None:
+    """Transcribe and analyse recordings.
+
+    PATH is a file, a folder (searched to any depth), a glob pattern, or - for a list of paths
+    on standard input, one per line. Prints the path of each result as soon as it is written.
+    """
+    listed = sys.stdin if "-" in paths else ()
+    recordings, missing = find_recordings(paths, listed)
+    failures: list[VoicemanError] = list(missing)
+    names = result_names(recordings, output)
+    finished = 0
+    with (
+        Client(server, Limits(in_flight, workers, timeout_s)) as client,
+        ProgressDisplay(len(recordings)) as display,
+    ):
+        for err in missing:
+            display.say(f"failed: {err}")
+        try:
+            with closing(client.process_batch(recordings, display.step, **options)) as outcomes:
+                for outcome in outcomes:
+                    finished += 1
+                    display.finish(outcome)
+                    if error := _deliver(outcome, output, names[outcome.path], formats):
+                        failures.append(error)
+                        display.say(f"failed: {error}")
+                    if isinstance(error, ServerUnreachableError):
+                        break
+        except (ServerUnreachableError, ServerNotReadyError) as err:
+            failures.append(err)
+            display.say(f"failed: {err}")
+    unfinished = len(recordings) - finished
+    if unfinished:
+        click.echo(f"{unfinished} recordings were not finished; submit them again", err=True)
+    context.exit(_exit_code(failures))
+
+
+def _deliver(
+    outcome: Outcome, folder: Path, name: str, formats: tuple[str, ...]
+) -> VoicemanError | None:
+    """Write the files of a recording and print the first one's path; why it failed, or None."""
+    if outcome.result is None:
+        return outcome.error
+    try:
+        written = write_result(outcome.result, folder, name, formats)
+    except ResultNotWrittenError as err:
+        return type(err)(f"{outcome.path}: {err}")
+    click.echo(written[0])
+    return None
+
+
+def _exit_code(failures: list[VoicemanError]) -> int:
+    if any(isinstance(err, ServerUnreachableError) for err in failures):
+        return UNREACHABLE
+    return FAILED if failures else 0
+
+
+@main.command()
+@server_option
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table, or one JSON object per line.",
+)
+@click.pass_context
+def models(context: click.Context, /, server: str, style: str) -> None:
+    """Show the server's models: version, state, tensors and batches since its start."""
+    with Client(server) as client:
+        try:
+            found = client.models()
+        except VoicemanError as err:
+            click.echo(str(err), err=True)
+            context.exit(_exit_code([err]))
+    if style == "json":
+        for model in found:
+            click.echo(json.dumps(asdict(model) | {"mean_batch": round(model.mean_batch, 2)}))
+    else:
+        width = None if sys.stdout.isatty() else 200
+        Console(width=width).print(_table(found))
+
+
+def _table(found: list[ModelStatus]) -> Table:
+    table = Table("model", "version", "state", "inputs", "outputs", "inferences", "mean batch")
+    for model in found:
+        table.add_row(
+            model.name,
+            model.version,
+            model.state,
+            " ".join(model.inputs),
+            " ".join(model.outputs),
+            str(model.inferences),
+            f"{model.mean_batch:.2f}" if model.executions else "",
+        )
+    return table
+
+
+@main.command()
+@server_option
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for each model's answer.",
+)
+@click.pass_context
+def health(context: click.Context, /, server: str, timeout_s: float) -> None:
+    """Send a short silence through every model.
+
+    Exit code 0: all answer; 1: some do not (named on standard error); 3: nobody answers.
+    """
+    with Client(server) as client:
+        try:
+            broken = client.health(timeout_s)
+        except VoicemanError as err:
+            click.echo(str(err), err=True)
+            context.exit(_exit_code([err]))
+    for name, why in broken.items():
+        click.echo(f"{name}: {why}", err=True)
+    click.echo("half-ready" if broken else "ready")
+    context.exit(FAILED if broken else 0)

@@ -1,0 +1,158 @@
+"""The client object: what programs use, and the commands too."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar, Unpack
+
+from voiceman_client.result import Made, Result
+from voiceman_client.status import (
+    ModelStatus,
+    describe_models,
+    describe_server,
+    find_broken_models,
+    require_ready,
+)
+from voiceman_client.submit import (
+    Limits,
+    OptionValues,
+    Outcome,
+    Progress,
+    Submission,
+    SubmitOptions,
+)
+from voiceman_client.transport import DEFAULT_SERVER, Server
+
+T = TypeVar("T")
+
+StrPath = str | os.PathLike[str]
+
+
+class Client:
+    """A connection to a voiceman server.
+
+        with Client("127.0.0.1:8001") as client:
+            result = client.process("call.m4a", language="ko")
+            for outcome in client.process_batch(["a.wav", "b.mp3"]):
+                print(outcome.path, outcome.error or outcome.result["language"])
+
+    Work goes on in a thread of its own while the caller handles an outcome.
+    """
+
+    def __init__(self, server: str | None = None, limits: Limits | None = None) -> None:
+        """Prepare a connection; nothing is sent yet.
+
+        Args:
+            server: host:port of gRPC; None: VOICEMAN_SERVER, else 127.0.0.1:8001.
+            limits: how much may happen at once; None: the defaults.
+        """
+        self._server = Server(server or os.environ.get("VOICEMAN_SERVER") or DEFAULT_SERVER)
+        self._limits = limits or Limits()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection; outcomes not yet fetched are lost."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._server.close()
+
+    def process(self, path: StrPath, **options: Unpack[OptionValues]) -> Result:
+        """Process one recording.
+
+        Args:
+            path: the file.
+            options: fields of `SubmitOptions`.
+
+        Raises:
+            VoicemanError: the recording or the server failed; see `voiceman.errors`.
+        """
+        for outcome in self.process_batch([path], **options):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.result is not None:
+                return outcome.result
+        raise AssertionError("process_batch yields one outcome per path")
+
+    def process_batch(
+        self,
+        paths: Sequence[StrPath],
+        show: Callable[[Progress], None] = lambda _: None,
+        **options: Unpack[OptionValues],
+    ) -> Generator[Outcome, None, None]:
+        """Process recordings; outcomes come as they are finished, not in order.
+
+        Args:
+            paths: the files.
+            show: called with progress, from another thread.
+            options: fields of `SubmitOptions`.
+
+        Raises:
+            ServerUnreachableError: nobody answers at the server's address.
+            ServerNotReadyError: it answers, but not all models are loaded.
+        """
+        wanted = SubmitOptions(**options)
+        require_ready(self._server)
+        made = self._made(wanted)
+        submission = Submission(self._server, made, wanted, self._limits, show)
+        run = submission.run([Path(path) for path in paths])
+        using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
+
+        async def fetch() -> Outcome | None:
+            async with using:
+                return await anext(run, None)
+
+        async def close() -> None:
+            async with using:
+                await run.aclose()
+
+        try:
+            while (outcome := self._run(fetch())) is not None:
+                yield outcome
+        finally:
+            self._run(close())
+
+    def models(self) -> list[ModelStatus]:
+        """What the server says of its models; raises ServerUnreachableError."""
+        return describe_models(self._server)
+
+    def health(self, timeout_s: float = 60.0) -> dict[str, str]:
+        """The models that do not answer a canary, with the reason; empty: all work.
+
+        Raises:
+            ServerUnreachableError: nobody answers at the server's address.
+        """
+        return find_broken_models(self._server, timeout_s)
+
+    def _made(self, options: SubmitOptions) -> Made:
+        return Made(
+            voiceman=version("voiceman"),
+            options=asdict(options),
+            server=describe_server(self._server),
+            models={
+                model.name: {"version": model.version, "state": model.state}
+                for model in describe_models(self._server)
+            },
+        )
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # an interrupt of the calling thread
+            future.cancel()
+            raise

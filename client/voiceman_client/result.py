@@ -1,0 +1,257 @@
+"""The result of one recording: a superset of WhisperX's JSON.
+
+`segments`, `word_segments` and `language` are WhisperX's; everything else stands beside them.
+`result.schema.json` in this package describes the document.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NotRequired, TypedDict, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.evidence import (
+    RESULT_SCHEMA,
+    Evidence,
+    Flag,
+    Score,
+    Segment,
+    Speaker,
+    Summary,
+    Utterance,
+    Word,
+)
+from voiceman_client.decode import Recording
+from voiceman_client.windows import Span
+
+_DIGITS = 3  # milliseconds
+_Timed = TypeVar("_Timed", Utterance, Segment, Word, Flag)
+
+
+class SpokenWord(Word):
+    """A word, and who says it where that is known."""
+
+    speaker: NotRequired[str]
+
+
+class ResultSegment(TypedDict):
+    """A segment in times of the recording."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    words: list[SpokenWord]
+    speaker: NotRequired[str]
+    channel: NotRequired[int]
+
+
+class ResultWindow(TypedDict):
+    """What was found about a window as a whole."""
+
+    start: float
+    end: float
+    channel: int | None
+    language: str
+    language_probability: float | None
+    no_speech_probability: float
+    compression_ratio: float
+    aligner: str
+    score: Score
+    unavailable: dict[str, str]
+
+
+class Provenance(TypedDict):
+    """What the result was made of and with."""
+
+    source: dict[str, Any]
+    duration: float
+    pcm_sha256: str
+    channels: list[int | None]
+    voiceman: str
+    options: dict[str, Any]
+    server: dict[str, str]
+    models: dict[str, dict[str, Any]]
+
+
+class Result(TypedDict):
+    """The result of one recording."""
+
+    schema: str
+    language: str | None
+    segments: list[ResultSegment]
+    word_segments: list[SpokenWord]
+    utterances: list[Utterance]
+    speakers: list[Speaker]
+    score: Score
+    windows: list[ResultWindow]
+    flags: list[Flag]
+    unavailable: dict[str, str]
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The server's answer about one window of one channel.
+
+    Attributes:
+        span: the window in the channel.
+        channel: number of the channel in the file, None for a mixdown.
+        evidence: the EVIDENCE tensor, parsed; times in the window.
+        evidence_text: the same as the server sent it.
+        embeddings: [u, 192] SPEAKER_EMBEDDING of the window's utterances.
+    """
+
+    span: Span
+    channel: int | None
+    evidence: Evidence
+    evidence_text: str
+    embeddings: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a result was made with, the same for all recordings of a run.
+
+    Attributes:
+        voiceman: version of the client.
+        options: as the caller gave them.
+        server: name and version of the server.
+        models: what the server says of each model.
+    """
+
+    voiceman: str
+    options: Mapping[str, Any]
+    server: Mapping[str, str]
+    models: Mapping[str, Mapping[str, Any]]
+
+
+def assemble(
+    recording: Recording, heard: Sequence[Heard], summary: Summary | None, made: Made
+) -> Result:
+    """Put the answers about the windows of a recording together.
+
+    Args:
+        recording: the decoded file.
+        heard: the answers in the order in which `recording_summary` saw them.
+        summary: the answer of `recording_summary`; None when there was no window.
+        made: for the provenance.
+    """
+    speakers = iter(summary["utterance_speakers"] if summary else ())
+    utterances: list[Utterance] = []
+    segments: list[ResultSegment] = []
+    flags: list[Flag] = list(recording.flags)
+    for item in heard:
+        spoken = [_utterance(found, item, next(speakers)) for found in item.evidence["utterances"]]
+        utterances += spoken
+        segments += [_segment(found, item, spoken) for found in item.evidence["segments"]]
+        flags += [_shifted(flag, item.span) for flag in item.evidence["flags"]]
+    if not heard:
+        flags.append(
+            Flag(kind="no_speech", start=0.0, end=round(recording.duration_s, _DIGITS), detail="")
+        )
+    segments.sort(key=_when)
+    utterances.sort(key=_when)
+    return Result(
+        schema=RESULT_SCHEMA,
+        language=_language(heard),
+        segments=segments,
+        word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
+        utterances=utterances,
+        speakers=summary["speakers"] if summary else [],
+        score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),
+        windows=sorted((_window(item) for item in heard), key=_when),
+        flags=sorted(flags, key=_when),
+        unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
+        provenance=Provenance(
+            source={"file": recording.source.path, **_without_path(recording)},
+            duration=round(recording.duration_s, _DIGITS),
+            pcm_sha256=recording.pcm_sha256,
+            channels=list(recording.channels),
+            voiceman=made.voiceman,
+            options=dict(made.options),
+            server=dict(made.server),
+            models={name: dict(said) for name, said in made.models.items()},
+        ),
+    )
+
+
+def _when(item: Mapping[str, Any]) -> tuple[float, float]:
+    return item["start"], item["end"]
+
+
+def _without_path(recording: Recording) -> dict[str, Any]:
+    return {name: value for name, value in asdict(recording.source).items() if name != "path"}
+
+
+def _shifted(item: _Timed, span: Span) -> _Timed:
+    """A copy of a document with `start` and `end` in times of the recording."""
+    copied = item.copy()
+    copied["start"] = round(item["start"] + span.start_s, _DIGITS)
+    copied["end"] = round(item["end"] + span.start_s, _DIGITS)
+    return copied
+
+
+def _utterance(found: Utterance, item: Heard, speaker: str) -> Utterance:
+    utterance = _shifted(found, item.span)
+    utterance["speaker"] = speaker
+    utterance["words"] = [_shifted(word, item.span) for word in found["words"]]
+    if item.channel is not None:
+        utterance["channel"] = item.channel
+    return utterance
+
+
+def _segment(found: Segment, item: Heard, utterances: Sequence[Utterance]) -> ResultSegment:
+    """The segment with the speakers of its window's utterances, as WhisperX assigns them."""
+    shifted = _shifted(found, item.span)
+    segment = ResultSegment(
+        start=shifted["start"],
+        end=shifted["end"],
+        text=found["text"],
+        avg_logprob=found["avg_logprob"],
+        words=[SpokenWord(**_shifted(word, item.span)) for word in found["words"]],
+    )
+    for spoken in (segment, *segment["words"]):
+        speaker = _speaker_of(spoken["start"], spoken["end"], utterances)
+        if speaker is not None:
+            spoken["speaker"] = speaker
+    if item.channel is not None:
+        segment["channel"] = item.channel
+    return segment
+
+
+def _speaker_of(start: float, end: float, utterances: Sequence[Utterance]) -> str | None:
+    """Who speaks for most of the time from start to end; None when nobody does."""
+    seconds: dict[str, float] = defaultdict(float)
+    for utterance in utterances:
+        overlap_s = min(end, utterance["end"]) - max(start, utterance["start"])
+        if overlap_s >= 0 and "speaker" in utterance:
+            seconds[utterance["speaker"]] += overlap_s
+    return max(sorted(seconds), key=seconds.__getitem__, default=None)
+
+
+def _window(item: Heard) -> ResultWindow:
+    evidence = item.evidence
+    return ResultWindow(
+        start=round(item.span.start_s, _DIGITS),
+        end=round(item.span.end_s, _DIGITS),
+        channel=item.channel,
+        language=evidence["language"],
+        language_probability=evidence["language_probability"],
+        no_speech_probability=evidence["no_speech_probability"],
+        compression_ratio=evidence["compression_ratio"],
+        aligner=evidence["aligner"],
+        score=evidence["score"],
+        unavailable=evidence["unavailable"],
+    )
+
+
+def _language(heard: Sequence[Heard]) -> str | None:
+    """The language with most seconds of segments; None without any."""
+    seconds: dict[str, float] = defaultdict(float)
+    for item in heard:
+        for segment in item.evidence["segments"]:
+            seconds[item.evidence["language"]] += segment["end"] - segment["start"]
+    return max(sorted(seconds), key=seconds.__getitem__, default=None)

@@ -1,0 +1,161 @@
+"""What the server says about itself, and whether it really works."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from tritonclient.utils import InferenceServerException
+
+from voiceman.contracts import MODELS, Model
+from voiceman.errors import InvalidRequestError, ServerError, ServerNotReadyError
+from voiceman_client.transport import Arrays, Server, to_error, to_tensors
+
+T = TypeVar("T")
+
+_METADATA_TIMEOUT_S = 10.0
+_CANARY_SAMPLES = 16_000  # 1 s, as in the models' warm-up
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model as the server describes it.
+
+    Attributes:
+        name: of the model.
+        version: in the server's repository; empty: none is loaded.
+        state: READY, LOADING, UNAVAILABLE or what else the server says, in its words.
+        inputs: names of its tensors.
+        outputs: names of its tensors.
+        inferences: windows (or recordings) answered since the server started.
+        executions: batches that this took.
+    """
+
+    name: str
+    version: str
+    state: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    inferences: int
+    executions: int
+
+    @property
+    def mean_batch(self) -> float:
+        """Inferences per execution; 0 before the first."""
+        return self.inferences / self.executions if self.executions else 0.0
+
+
+def describe_server(server: Server) -> dict[str, str]:
+    """Name and version of the server.
+
+    Raises:
+        ServerUnreachableError: nobody answers.
+    """
+    said = _ask(server, server.grpc.get_server_metadata)
+    return {"name": said.name, "version": said.version}
+
+
+def describe_models(server: Server) -> list[ModelStatus]:
+    """All models of the contract and whatever else the server has, by name.
+
+    Raises:
+        ServerUnreachableError: nobody answers.
+    """
+    index = _ask(server, server.grpc.get_model_repository_index).models
+    states = {entry.name: (entry.version, entry.state, entry.reason) for entry in index}
+    return [
+        _describe(server, name, *states.get(name, ("", "", "")))
+        for name in sorted({*MODELS, *states})
+    ]
+
+
+def find_broken_models(server: Server, timeout_s: float) -> dict[str, str]:
+    """Send a canary through every model; the reasons of those that do not answer.
+
+    Readiness as Triton reports it is not enough: a model whose process has died stays "ready".
+
+    Raises:
+        ServerUnreachableError: nobody answers.
+    """
+    describe_server(server)
+    with ThreadPoolExecutor(len(MODELS)) as pool:
+        reasons = pool.map(lambda model: _canary(server, model, timeout_s), MODELS.values())
+        return {name: why for name, why in zip(MODELS, reasons, strict=True) if why}
+
+
+def require_ready(server: Server) -> None:
+    """Check that the models which a client calls are loaded.
+
+    Raises:
+        ServerUnreachableError: nobody answers.
+        ServerNotReadyError: names the models that are not ready.
+    """
+    missing = [
+        name
+        for name in MODELS
+        if not _ask(server, lambda client_timeout, n=name: _ready(server, n, client_timeout))
+    ]
+    if missing:
+        raise ServerNotReadyError(
+            f"{server.address}: not ready: {', '.join(missing)}; wait until voiceman-server says "
+            "ready, or see `voiceman-client health`"
+        )
+
+
+def _ready(server: Server, name: str, client_timeout: float) -> bool:
+    return bool(server.grpc.is_model_ready(name, client_timeout=client_timeout))
+
+
+def _ask(server: Server, call: Callable[..., T | None]) -> T:
+    try:
+        answer = call(client_timeout=_METADATA_TIMEOUT_S)
+    except InferenceServerException as err:
+        raise to_error(err, server.address, "", _METADATA_TIMEOUT_S) from err
+    if answer is None:
+        raise ServerError(f"{server.address}: an empty answer; is this a Triton server?")
+    return answer
+
+
+def _describe(server: Server, name: str, version: str, state: str, reason: str) -> ModelStatus:
+    if state != "READY":
+        return ModelStatus(name, version, reason or state or "not in the server", (), (), 0, 0)
+    metadata: Any = _ask(server, lambda **limit: server.grpc.get_model_metadata(name, **limit))
+    statistics: Any = _ask(
+        server, lambda **limit: server.grpc.get_inference_statistics(name, **limit)
+    )
+    return ModelStatus(
+        name,
+        version,
+        state,
+        tuple(tensor.name for tensor in metadata.inputs),
+        tuple(tensor.name for tensor in metadata.outputs),
+        sum(entry.inference_count for entry in statistics.model_stats),
+        sum(entry.execution_count for entry in statistics.model_stats),
+    )
+
+
+def _canary(server: Server, model: Model, timeout_s: float) -> str:
+    """Why the model does not answer; empty: it does."""
+    try:
+        server.grpc.infer(
+            model.name, to_tensors(model.name, _silence(model)), client_timeout=timeout_s
+        )
+    except InferenceServerException as err:
+        return str(to_error(err, server.address, model.name, timeout_s))
+    except (ServerError, InvalidRequestError) as err:
+        return str(err)
+    return ""
+
+
+def _silence(model: Model) -> Arrays:
+    """A request of silence and empty texts, as in the models' warm-up."""
+    inputs: dict[str, Any] = {}
+    for tensor in model.inputs:
+        if tensor.dtype == "BYTES":
+            inputs[tensor.name] = ""
+        elif tensor.dtype == "INT16":
+            inputs[tensor.name] = np.zeros(_CANARY_SAMPLES, np.int16)
+        else:
+            inputs[tensor.name] = np.zeros([max(1, dim) for dim in tensor.dims], np.float32)
+    return inputs

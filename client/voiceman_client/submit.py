@@ -1,0 +1,312 @@
+"""From files to results: decode, find speech, send windows, sum up.
+
+Recordings are prepared (decoded and planned) only while the windows that wait are fewer than
+the windows that may be in flight, so memory holds a few recordings, however many there are.
+Windows of all prepared recordings share one bound of requests in flight.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.audio import Int16Waveform
+from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
+from voiceman.errors import RecordingError, VoicemanError
+from voiceman.evidence import Summary
+from voiceman.options import AUTO_LANGUAGE, WindowOptions
+from voiceman_client.decode import Recording
+from voiceman_client.decoding import DecoderPool
+from voiceman_client.result import Heard, Made, Result, assemble
+from voiceman_client.transport import Server, read_array, read_text
+from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What the caller wants of every recording of a run.
+
+    Attributes:
+        language: ISO 639-1 code, or "auto".
+        initial_prompt: text that stands before every window, for spelling and vocabulary.
+        channels: "auto", "mix" or "split", see `voiceman_client.channels`.
+        speakers: how many speakers there are, when known.
+        min_speakers: the fewest speakers.
+        max_speakers: the most speakers.
+    """
+
+    language: str = AUTO_LANGUAGE
+    initial_prompt: str = ""
+    channels: str = "auto"
+    speakers: int | None = None
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+
+
+class OptionValues(TypedDict, total=False):
+    """The fields of `SubmitOptions` as keyword arguments."""
+
+    language: str
+    initial_prompt: str
+    channels: str
+    speakers: int | None
+    min_speakers: int | None
+    max_speakers: int | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much may happen at once.
+
+    Attributes:
+        in_flight: requests to `forensic` at a time, over all recordings.
+        workers: recordings that are decoded and planned at a time.
+        timeout_s: for each request, all its attempts together.
+    """
+
+    in_flight: int = 16
+    workers: int = 2
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A recording that is finished: its result, or why there is none."""
+
+    path: Path
+    result: Result | None
+    error: VoicemanError | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something to show while recordings are worked on.
+
+    Attributes:
+        path: the recording.
+        planned_s: seconds of the recording, once it is decoded, else 0.
+        done_s: seconds of it that were answered just now.
+    """
+
+    path: Path
+    planned_s: float = 0.0
+    done_s: float = 0.0
+
+
+class _Gate:
+    """Lets a recording in while few windows wait and few recordings are being prepared."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._preparing = 0
+        self._waiting: dict[Path, int] = {}
+        self._changed = asyncio.Event()
+
+    async def enter(self) -> None:
+        """Wait until one more recording is needed; for one caller only."""
+        while (
+            sum(self._waiting.values()) >= self._limits.in_flight
+            or self._preparing >= self._limits.workers
+        ):
+            self._changed.clear()
+            await self._changed.wait()
+        self._preparing += 1
+
+    def prepared(self, path: Path, windows: int) -> None:
+        """A recording is planned (or failed, with no windows)."""
+        self._preparing -= 1
+        self._waiting[path] = windows
+        self._changed.set()
+
+    def sent(self, path: Path) -> None:
+        """A window of this recording does not wait any more."""
+        self._waiting[path] -= 1
+        self._changed.set()
+
+    def finished(self, path: Path) -> None:
+        """Nothing of this recording waits any more."""
+        self._waiting.pop(path, None)
+        self._changed.set()
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What goes to `forensic`."""
+
+    path: Path
+    span: Span
+    channel: int | None
+    waveform: Int16Waveform
+    turns: npt.NDArray[np.float32]
+
+
+class Submission:
+    """One run over many recordings against one server."""
+
+    def __init__(
+        self,
+        server: Server,
+        made: Made,
+        options: SubmitOptions,
+        limits: Limits,
+        show: Callable[[Progress], None],
+    ) -> None:
+        self._server = server
+        self._made = made
+        self._options = options
+        self._limits = limits
+        self._show = show
+        self._gate = _Gate(limits)
+        self._in_flight = asyncio.Semaphore(limits.in_flight)
+        self._pieces = asyncio.Semaphore(limits.workers)
+        self._decoders = DecoderPool(limits.workers)
+
+    async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
+        """The outcomes, each as soon as its recording is finished; close it with `aclose`."""
+        finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def finish(path: Path) -> None:
+            await finished.put(await self._outcome(path))
+
+        async def feed() -> None:
+            for path in paths:
+                await self._gate.enter()
+                task = asyncio.create_task(finish(path))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+        tasks.add(feeder := asyncio.create_task(feed()))
+        feeder.add_done_callback(tasks.discard)
+        try:
+            for _ in paths:
+                yield await finished.get()
+        finally:
+            for task in tuple(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._decoders.close()
+
+    async def _outcome(self, path: Path) -> Outcome:
+        try:
+            return Outcome(path, await self._process(path), None)
+        except RecordingError as err:
+            return Outcome(path, None, err)
+        except VoicemanError as err:
+            named = type(err)(f"{path}: {err}")
+            named.__cause__ = err
+            return Outcome(path, None, named)
+        except Exception as err:
+            log.exception("%s: unforeseen", path)
+            return Outcome(path, None, RecordingError(f"{path}: {type(err).__name__}: {err}"))
+        finally:
+            self._gate.finished(path)
+
+    async def _process(self, path: Path) -> Result:
+        windows: list[_Window] = []
+        try:
+            recording = await self._decoders.decode(path, self._options.channels)
+            self._show(Progress(path, planned_s=recording.duration_s))
+            windows = await self._plan(path, recording)
+        finally:
+            self._gate.prepared(path, len(windows))
+        seconds = sum(window.span.end_s - window.span.start_s for window in windows)
+        scale = recording.duration_s / seconds if seconds else 0.0
+        heard = await _all(self._hear(window, scale) for window in windows)
+        summary = await self._sum_up(heard) if heard else None
+        return assemble(recording, heard, summary, self._made)
+
+    async def _plan(self, path: Path, recording: Recording) -> list[_Window]:
+        """Windows of all channels, ordered by time."""
+        windows: list[_Window] = []
+        for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
+            pieces = plan_pieces(len(waveform))
+            found = await _all(self._find_speech(waveform[p.start : p.end]) for p in pieces)
+            speech = stitch(pieces, [answer[0] for answer in found])
+            turns = stitch(pieces, [answer[1] for answer in found])
+            windows += [
+                _Window(
+                    path,
+                    span,
+                    channel,
+                    waveform[span.start : span.end],
+                    clip_turns(turns, span),
+                )
+                for span in plan_windows(speech, waveform)
+            ]
+        return sorted(windows, key=lambda window: window.span.start)
+
+    async def _find_speech(
+        self, waveform: Int16Waveform
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        async with self._pieces:
+            answer = await self._server.infer(
+                "voice_activity", {"WAVEFORM": waveform}, self._limits.timeout_s
+            )
+        return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")
+
+    async def _hear(self, window: _Window, scale: float) -> Heard:
+        """Send one window; `scale` makes progress in the whole recording of its seconds."""
+        async with self._in_flight:
+            self._gate.sent(window.path)
+            options = WindowOptions(
+                initial_prompt=self._options.initial_prompt,
+                deadline_unix_s=time.time() + self._limits.timeout_s,
+            )
+            inputs = {
+                "WAVEFORM": window.waveform,
+                "TURNS": window.turns,
+                "LANGUAGE": self._options.language,
+                "OPTIONS": json.dumps(asdict(options)),
+            }
+            try:
+                answer = await self._server.infer("forensic", inputs, self._limits.timeout_s)
+            except VoicemanError as err:
+                at = f"window {window.span.start_s:.1f} to {window.span.end_s:.1f} s"
+                raise type(err)(f"{at}: {err}") from err
+        text = read_text(answer, "EVIDENCE")
+        self._show(Progress(window.path, done_s=scale * (window.span.end_s - window.span.start_s)))
+        return Heard(
+            window.span,
+            window.channel,
+            json.loads(text),
+            text,
+            read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE),
+        )
+
+    async def _sum_up(self, heard: Sequence[Heard]) -> Summary:
+        options = {
+            "window_starts": [item.span.start_s for item in heard],
+            "channels": [item.channel for item in heard],
+            "speakers": self._options.speakers,
+            "min_speakers": self._options.min_speakers,
+            "max_speakers": self._options.max_speakers,
+        }
+        inputs = {
+            "WINDOW_EVIDENCE": [item.evidence_text for item in heard],
+            "SPEAKER_EMBEDDING": np.concatenate([item.embeddings for item in heard]),
+            "RECORDING_OPTIONS": json.dumps(options),
+        }
+        answer = await self._server.infer("recording_summary", inputs, self._limits.timeout_s)
+        return json.loads(read_text(answer, "SUMMARY"))
+
+
+async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results in order; the first failure cancels the others and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]

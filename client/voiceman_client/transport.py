@@ -1,0 +1,165 @@
+"""Unary calls to the server, many in flight, each with its own deadline and its own error.
+
+One ordered stream would hold fast answers behind a slow one; unary calls share a connection
+without waiting for each other.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tritonclient.grpc import InferenceServerClient, InferInput, InferResult
+from tritonclient.utils import InferenceServerException
+
+from voiceman.contracts import MODELS, Tensor
+from voiceman.errors import (
+    DeadlineExceededError,
+    InvalidRequestError,
+    QueueFullError,
+    ServerError,
+    ServerNotReadyError,
+    ServerUnreachableError,
+)
+
+DEFAULT_SERVER = "127.0.0.1:8001"
+MAX_MESSAGE_BYTES = 64 << 20  # the largest request, a recording's evidence, is a few MB per hour
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A peer that vanished without closing is noticed; servers refuse pings much more frequent.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+_ATTEMPTS = 6
+_FIRST_DELAY_S = 0.25
+_MAX_DELAY_S = 8.0
+_RETRIED = (QueueFullError, ServerUnreachableError)
+
+Arrays = Mapping[str, npt.NDArray[Any] | str | list[str]]
+
+
+class Server:
+    """A connection to a server; opened when first used."""
+
+    def __init__(self, address: str = DEFAULT_SERVER) -> None:
+        self.address = address
+        self.grpc = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+
+    def close(self) -> None:
+        """Close the connection; calls in flight fail."""
+        self.grpc.close()
+
+    async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
+        """Call a model; a full queue or a lost connection is tried again, six times at most.
+
+        Args:
+            model: a name in `voiceman.contracts.MODELS`.
+            inputs: by tensor name, without the batch dimension; optional ones may be left out.
+            timeout_s: for all attempts together.
+
+        Raises:
+            ServerError, InvalidRequestError: see `to_error`.
+        """
+        deadline = time.monotonic() + timeout_s
+        tensors = to_tensors(model, inputs)
+        for attempt in range(_ATTEMPTS):
+            left_s = deadline - time.monotonic()
+            try:
+                return await self._call(model, tensors, left_s)
+            except _RETRIED:
+                delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt)
+                delay_s *= random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
+                if attempt == _ATTEMPTS - 1 or time.monotonic() + delay_s >= deadline:
+                    raise
+            await asyncio.sleep(delay_s)
+        raise DeadlineExceededError(f"{self.address}: {model}: no answer in {timeout_s:g} s")
+
+    async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[InferResult] = loop.create_future()
+
+        def settle(result: InferResult | None, error: InferenceServerException | None) -> None:
+            if answer.done():  # cancelled meanwhile
+                return
+            if error is None and result is not None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(to_error(error, self.address, model, timeout_s))
+
+        call = self.grpc.async_infer(
+            model,
+            tensors,
+            lambda result, error: loop.call_soon_threadsafe(settle, result, error),
+            client_timeout=timeout_s,
+        )
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if call is not None:
+                call.cancel()
+            raise
+
+
+def to_tensors(model: str, inputs: Arrays) -> list[InferInput]:
+    """The request's tensors, with the batch dimension, as the contract says."""
+    tensors: list[InferInput] = []
+    for tensor in MODELS[model].inputs:
+        if tensor.name not in inputs:
+            continue
+        array = _array(tensor, inputs[tensor.name])[np.newaxis]
+        sent = InferInput(tensor.name, list(array.shape), tensor.dtype)
+        sent.set_data_from_numpy(array)
+        tensors.append(sent)
+    return tensors
+
+
+def _array(tensor: Tensor, value: npt.NDArray[Any] | str | list[str]) -> npt.NDArray[Any]:
+    if tensor.dtype == "BYTES":
+        texts = [value] if isinstance(value, str) else list(value)
+        return np.array([text.encode() for text in texts], dtype=np.object_)
+    dtype = {"INT16": np.int16, "FP32": np.float32}[tensor.dtype]
+    return np.ascontiguousarray(value, dtype=dtype)
+
+
+def read_array(result: InferResult, name: str) -> npt.NDArray[np.float32]:
+    """An output without the batch dimension."""
+    array = result.as_numpy(name)
+    if array is None:
+        raise ServerError(f"the server's answer lacks {name}; client and server differ in version")
+    return array[0]
+
+
+def read_text(result: InferResult, name: str) -> str:
+    """A BYTES output of one item as text."""
+    return read_array(result, name).reshape(-1)[0].decode()
+
+
+def to_error(
+    error: InferenceServerException | None, address: str, model: str, timeout_s: float
+) -> ServerError | InvalidRequestError:
+    """The error of our own tree for an error of the connection or of the server."""
+    status = str(error.status() or "") if error else ""
+    message = error.message() if error else "no answer"
+    where = f"{address}: {model}: " if model else f"{address}: "
+    if "DEADLINE_EXCEEDED" in status or "Deadline Exceeded" in message:
+        return DeadlineExceededError(
+            f"{where}no answer in {timeout_s:.0f} s; raise --timeout or lower --in-flight"
+        )
+    if "INVALID_ARGUMENT" in status:
+        return InvalidRequestError(f"{where}{message}")
+    if "queue size" in message:
+        return QueueFullError(f"{where}its queue is full ({message}); lower --in-flight")
+    if "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
+        return ServerNotReadyError(f"{where}{message}; wait until voiceman-server says ready")
+    if "UNAVAILABLE" in status:
+        return ServerUnreachableError(
+            f"{where}nobody answers ({message}); start voiceman-server or give --server HOST:PORT"
+        )
+    return ServerError(f"{where}{message}")

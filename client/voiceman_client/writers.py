@@ -1,0 +1,171 @@
+"""Result files: JSON, SubRip, WebVTT and plain text, written whole or not at all."""
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from voiceman.errors import ResultNotWrittenError
+from voiceman_client.result import Result, ResultSegment
+
+_CUE_CHARACTERS = 84  # two lines of 42, the usual limit of subtitles
+_CUE_SECONDS = 7.0  # the usual longest time of a subtitle
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A stretch of text by one speaker."""
+
+    start: float
+    end: float
+    speaker: str
+    text: str
+
+
+def to_json(result: Result) -> str:
+    """The result as it is."""
+    return json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def to_srt(result: Result) -> str:
+    """SubRip with the speaker in square brackets."""
+    return "".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
+        f"{f'[{cue.speaker}] ' if cue.speaker else ''}{cue.text}\n\n"
+        for number, cue in enumerate(_cues(result), start=1)
+    )
+
+
+def to_vtt(result: Result) -> str:
+    """WebVTT with the speaker as a voice span."""
+    return "WEBVTT\n\n" + "".join(
+        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
+        f"{f'<v {_escaped(cue.speaker)}>' if cue.speaker else ''}{_escaped(cue.text)}\n\n"
+        for cue in _cues(result)
+    )
+
+
+def to_txt(result: Result) -> str:
+    """One line per speaker's passage, with its start."""
+    passages: list[Cue] = []
+    for cue in (part for segment in result["segments"] for part in _by_speaker(segment)):
+        last = passages[-1] if passages else None
+        if last and last.speaker == cue.speaker:
+            passages[-1] = Cue(last.start, cue.end, cue.speaker, f"{last.text} {cue.text}")
+        else:
+            passages.append(cue)
+    return "".join(
+        f"[{_clock(cue.start, '.')}] {f'{cue.speaker}: ' if cue.speaker else ''}{cue.text}\n"
+        for cue in passages
+    )
+
+
+FORMATS: dict[str, Callable[[Result], str]] = {
+    "json": to_json,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "txt": to_txt,
+}
+
+
+def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    """Write `<name>.<format>` for every format; each file appears complete or not at all.
+
+    Returns:
+        The paths in the order of `formats`.
+
+    Raises:
+        ResultNotWrittenError: the disk is full, no permission; names the file.
+    """
+    return [_write(folder / f"{name}.{kind}", FORMATS[kind](result)) for kind in formats]
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write beside the target, then rename: a reader never sees half a file."""
+    content = text.encode()
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name[:100]}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as err:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise ResultNotWrittenError(
+            f"{path}: {len(content)} bytes could not be written ({err.strerror}); "
+            "make room or give another --output"
+        ) from err
+    return path
+
+
+def _umask() -> int:
+    """The process's file mode mask, which temporary files ignore."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _cues(result: Result) -> list[Cue]:
+    """Subtitles: segments cut where the speaker changes and where they grow too long."""
+    return [
+        cue
+        for segment in result["segments"]
+        for cue in _by_speaker(segment, _CUE_CHARACTERS, _CUE_SECONDS)
+        if cue.text
+    ]
+
+
+def _by_speaker(
+    segment: ResultSegment, characters: float = float("inf"), seconds: float = float("inf")
+) -> Iterator[Cue]:
+    """The segment's own text, cut before words; spaces and signs stay as they were written."""
+    text, words = segment["text"], segment["words"]
+    cursor = cut = first = 0
+    for index, word in enumerate(words):
+        at = text.find(word["word"].strip(), cursor)
+        if at < 0:
+            continue
+        end = at + len(word["word"].strip())
+        opening = words[first]
+        if index > first and (
+            word.get("speaker") != opening.get("speaker")
+            or end - cut > characters
+            or word["end"] - opening["start"] > seconds
+        ):
+            yield _cue(segment, first, index, text[cut:at])
+            cut, first = at, index
+        cursor = end
+    yield _cue(segment, first, len(words), text[cut:])
+
+
+def _cue(segment: ResultSegment, first: int, last: int, text: str) -> Cue:
+    words = segment["words"][first:last]
+    clean = re.sub(r"\s+", " ", text).strip()
+    if not words:
+        return Cue(segment["start"], segment["end"], segment.get("speaker", ""), clean)
+    speaker = words[0].get("speaker", segment.get("speaker", ""))
+    return Cue(words[0]["start"], words[-1]["end"], speaker, clean)
+
+
+def _clock(seconds: float, point: str) -> str:
+    """Hours, minutes, seconds and milliseconds."""
+    milliseconds = max(0, round(seconds * 1000))
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
+
+
+def _escaped(text: str) -> str:
+    """Text that WebVTT cannot take for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,113 @@
+"""Windows hold all speech, run from pause to pause, and never pass the server's limits."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
+
+from voiceman.audio import (
+    MAX_PIECE_SAMPLES,
+    MAX_WINDOW_SAMPLES,
+    MIN_WAVEFORM_SAMPLES,
+    SAMPLE_RATE_HZ,
+)
+
+
+def silence(seconds):
+    return np.zeros(round(seconds * SAMPLE_RATE_HZ), np.int16)
+
+
+def regions(*spans):
+    return np.array(spans, np.float64).reshape(-1, 2)
+
+
+def seconds(windows):
+    return [(round(window.start_s, 2), round(window.end_s, 2)) for window in windows]
+
+
+@given(st.integers(MIN_WAVEFORM_SAMPLES, 3 * 3600 * SAMPLE_RATE_HZ))
+def test_pieces_cover_a_recording_with_overlap(samples):
+    pieces = plan_pieces(samples)
+    assert pieces[0].start == 0
+    assert pieces[-1].end == samples
+    assert all(
+        MIN_WAVEFORM_SAMPLES <= piece.end - piece.start <= MAX_PIECE_SAMPLES for piece in pieces
+    )
+    assert all(left.end - right.start == 10 * SAMPLE_RATE_HZ for left, right in pairwise(pieces))
+
+
+@given(st.lists(st.floats(0.2, 40), min_size=2, max_size=60))
+def test_stitching_gives_back_what_was_cut_into_pieces(lengths):
+    times = np.cumsum(lengths)[: len(lengths) // 2 * 2].reshape(-1, 2)
+    pieces = plan_pieces(round((times[-1, 1] + 1) * SAMPLE_RATE_HZ))
+    answers = []
+    for piece in pieces:
+        seen = np.clip(times, piece.start_s, piece.end_s) - piece.start_s
+        answers.append(seen[seen[:, 1] > seen[:, 0]].astype(np.float32))
+    stitched = stitch(pieces, answers)
+    # Pauses of up to 0.2 s at a seam may close; everywhere else nothing changes.
+    covered = sum(end - start for start, end in stitched)
+    assert covered == pytest.approx(float((times[:, 1] - times[:, 0]).sum()), abs=0.3 * len(pieces))
+    for start, end in times:
+        assert any(s <= start + 2e-3 and end <= e + 2e-3 for s, e in stitched.tolist())
+
+
+def test_simultaneous_turns_survive_a_seam():
+    pieces = plan_pieces(500 * SAMPLE_RATE_HZ)
+    first = np.array([[280, 300, 0], [290, 300, 1]], np.float32)
+    second = np.array([[0, 30, 1], [0, 20, 0]], np.float32)
+    np.testing.assert_allclose(stitch(pieces, [first, second]), [[280, 310], [290, 320]])
+
+
+def test_windows_end_at_pauses_and_are_as_long_as_fits():
+    speech = regions((1, 9), (10, 19), (20, 29), (31, 40), (41, 50))
+    assert seconds(plan_windows(speech, silence(60))) == [(0.8, 29.2), (30.8, 50.2)]
+
+
+def test_margins_never_reach_into_other_speech():
+    speech = regions((0, 20), (20.1, 40))
+    assert seconds(plan_windows(speech, silence(40))) == [(0, 20.05), (20.05, 40)]
+
+
+def test_speech_without_a_pause_is_cut_at_the_quietest_place():
+    waveform = np.random.default_rng(0).integers(-5000, 5000, 50 * SAMPLE_RATE_HZ).astype(np.int16)
+    waveform[27 * SAMPLE_RATE_HZ : 27 * SAMPLE_RATE_HZ + 1600] //= 100
+    first, second = plan_windows(regions((0, 50)), waveform)
+    assert 27.0 <= first.end_s <= 27.1
+    assert second == Span(first.end, 50 * SAMPLE_RATE_HZ)
+
+
+def test_no_speech_gives_no_windows():
+    assert plan_windows(regions(), silence(10)) == []
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.floats(0.01, 50)), max_size=30),
+    st.floats(0.03, 5),
+)
+def test_windows_hold_all_speech_within_the_limits(pauses_and_speech, tail):
+    end, speech = 0.0, []
+    for pause, length in pauses_and_speech:
+        speech.append((end + pause, end + pause + length))
+        end = speech[-1][1]
+    waveform = silence(end + tail)
+    windows = plan_windows(regions(*speech), waveform)
+    for window in windows:
+        assert MIN_WAVEFORM_SAMPLES <= window.end - window.start <= MAX_WINDOW_SAMPLES
+        assert 0 <= window.start < window.end <= len(waveform)
+    held = np.zeros(len(waveform), bool)
+    for window in windows:
+        held[window.start : window.end] = True
+    for start, stop in speech:
+        assert held[round(start * SAMPLE_RATE_HZ) : round(stop * SAMPLE_RATE_HZ)].all()
+
+
+def test_turns_are_clipped_to_the_window():
+    window = Span(10 * SAMPLE_RATE_HZ, 20 * SAMPLE_RATE_HZ)
+    turns = clip_turns(regions((5, 12), (13, 14), (19, 25), (30, 31)), window)
+    np.testing.assert_allclose(turns, [[0, 2], [3, 4], [9, 10]])
+    assert turns.dtype == np.float32
+    assert clip_turns(regions((30, 31)), window).shape == (0, 2)
