@@ -5,7 +5,8 @@
     ├── RecordingError            one recording cannot be processed; names the file
     │   ├── RecordingNotFoundError     no such file, or a folder without recordings
     │   ├── RecordingUnreadableError   no permission, empty, not audio, or damaged
-    │   └── NoAudioError               a container without a sound track
+    │   ├── NoAudioError               a container without a sound track
+    │   └── RecordingTooShortError     less sound than any model can work on
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
@@ -43,6 +44,10 @@ class RecordingUnreadableError(RecordingError):
 
 class NoAudioError(RecordingError):
     """The container has no sound track."""
+
+
+class RecordingTooShortError(RecordingError):
+    """The recording holds less sound than any model can work on."""
 
 
 class ResultNotWrittenError(VoicemanError):
