@@ -1,0 +1,1 @@
+"""Benchmarks and comparisons; every figure in the README comes from `perf/results/`."""
