@@ -1,6 +1,5 @@
 """Cuts a window into single-speaker utterances at turns and pauses."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -10,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from voiceman import contracts
 from voiceman.analysis.utterances import Spans, find_utterances
 from voiceman.evidence import AlignedTranscript
+from voiceman.options import parse_object
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one
 
 CONTRACT = contracts.MODELS["utterances"]
@@ -29,8 +29,8 @@ class TritonPythonModel:
 
 def _utterances(inputs: Inputs) -> Outputs:
     text = cast("str", inputs["ALIGNED_TRANSCRIPT"])
-    if not text:
+    if not (values := parse_object(text, "ALIGNED_TRANSCRIPT")):
         return {"UTTERANCES": np.zeros((0, 2), np.float32)}
-    transcript: AlignedTranscript = json.loads(text)
+    transcript = cast("AlignedTranscript", values)
     turns = cast("Spans | None", inputs.get("TURNS"))
     return {"UTTERANCES": find_utterances(transcript["segments"], transcript["duration"], turns)}

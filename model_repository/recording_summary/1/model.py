@@ -1,0 +1,37 @@
+"""Clusters the speakers of a recording and sums up its evidence."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import triton_python_backend_utils as pb_utils
+
+from voiceman import contracts
+from voiceman.analysis.speakers import Floats
+from voiceman.analysis.summary import parse_recording_options, summarise
+from voiceman.evidence import Evidence
+from voiceman.options import parse_object
+from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one
+
+CONTRACT = contracts.MODELS["recording_summary"]
+
+
+class TritonPythonModel:
+    """The Triton model; its work is `voiceman.analysis.summary`."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        self._compute = one_by_one(_summary)
+
+    def execute(
+        self, requests: Sequence[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
+        return answer(requests, CONTRACT, self._compute)
+
+
+def _summary(inputs: Inputs) -> Outputs:
+    texts = cast("list[str]", inputs["WINDOW_EVIDENCE"])
+    # An empty item is a window without evidence, such as warm-up sends.
+    windows = [cast("Evidence | None", parse_object(t, "WINDOW_EVIDENCE") or None) for t in texts]
+    embeddings = cast("Floats", inputs["SPEAKER_EMBEDDING"])
+    options = parse_recording_options(cast("str", inputs.get("RECORDING_OPTIONS", "")))
+    return {"SUMMARY": json.dumps(summarise(windows, embeddings, options), ensure_ascii=False)}

@@ -1,0 +1,146 @@
+"""A recording from its windows: options, places in time, added up scores."""
+
+import json
+
+import numpy as np
+import pytest
+
+from voiceman.analysis.summary import parse_recording_options, summarise
+from voiceman.errors import InvalidRequestError
+from voiceman.evidence import Component, Evidence, Score, Utterance
+
+ALICE, BOB = np.eye(192, dtype=np.float32)[:2]
+
+
+def component(name: str, value: float | None, weight: float) -> Component:
+    return {"name": name, "value": value, "weight": weight, "reason": f"why {name}"}
+
+
+def utterance(start, end, components=(), f0=None) -> Utterance:
+    score: Score = {"value": None, "coverage": 0.0, "components": list(components)}
+    return {
+        "start": start,
+        "end": end,
+        "text": "",
+        "words": [],
+        "findings": [],
+        "emotion_dimensional": None,
+        "emotion_categorical": None,
+        "voice_features": None if f0 is None else {"f0_mean_hz": f0, "pause_count": None},
+        "score": score,
+        "unavailable": {},
+    }
+
+
+def window(*utterances: Utterance, duration: float = 30.0, **unavailable: str) -> Evidence:
+    return {
+        "schema": "voiceman.evidence/1",
+        "language": "ko",
+        "language_probability": 0.9,
+        "duration": duration,
+        "no_speech_probability": 0.0,
+        "compression_ratio": 1.0,
+        "aligner": "",
+        "segments": [],
+        "utterances": list(utterances),
+        "flags": [],
+        "unavailable": unavailable,
+        "notes": {},
+        "models": {},
+        "score": {"value": None, "coverage": 0.0, "components": []},
+    }
+
+
+def summary(windows, embeddings, **options):
+    rows = np.array(embeddings, np.float32).reshape(-1, 192)
+    return summarise(windows, rows, parse_recording_options(json.dumps(options)))
+
+
+def test_speakers_are_summed_up_over_windows():
+    windows = [window(utterance(0, 4, f0=100.0), utterance(5, 8)), window(utterance(0, 12, f0=140))]
+    found = summary(windows, [ALICE, BOB, ALICE], window_starts=[0, 60])
+    assert found["utterance_speakers"] == ["SPEAKER_00", "SPEAKER_01", "SPEAKER_00"]
+    alice, bob = found["speakers"]
+    assert (alice["utterances"], alice["speech"]) == (2, 16.0)
+    assert alice["voice_features"]["f0_mean_hz"] == pytest.approx(130.0)
+    assert bob["voice_features"]["f0_mean_hz"] is None
+    assert alice["voice_features"]["pause_count"] is None
+
+
+def test_labels_follow_time_not_the_order_of_the_windows():
+    windows = [window(utterance(0, 4)), window(utterance(0, 4))]
+    found = summary(windows, [ALICE, BOB], window_starts=[60, 0])
+    assert found["utterance_speakers"] == ["SPEAKER_01", "SPEAKER_00"]
+
+
+def test_channels_are_named_with_their_speakers():
+    windows = [window(utterance(0, 4)), window(utterance(1, 4))]
+    found = summary(windows, [ALICE, ALICE], window_starts=[0, 0], channels=[0, 1])
+    assert [(s["id"], s["channel"]) for s in found["speakers"]] == [
+        ("SPEAKER_00", 0),
+        ("SPEAKER_01", 1),
+    ]
+
+
+def test_scores_are_weighted_by_duration_and_availability():
+    loud = [component("words", 1.0, 3.0), component("voice", None, 1.0)]
+    calm = [component("words", 0.0, 3.0), component("voice", 0.5, 1.0)]
+    found = summary([window(utterance(0, 1, loud), utterance(1, 4, calm))], [ALICE, ALICE])["score"]
+    words, voice = found["components"]
+    assert words["value"] == pytest.approx(0.25)
+    assert "highest 1.00 at 0.0 s" in words["reason"]
+    assert voice["value"] == pytest.approx(0.5)
+    assert found["coverage"] == pytest.approx((3 + 1 * 3 / 4) / 4, abs=1e-3)
+    assert found["value"] == pytest.approx(100 * (3 * 0.25 + 0.75 * 0.5) / 3.75, abs=0.1)
+
+
+def test_a_component_that_was_never_available_keeps_its_reason_and_no_value():
+    found = summary([window(utterance(0, 4, [component("voice", None, 1.0)]))], [ALICE])["score"]
+    assert found["value"] is None
+    assert found["coverage"] == 0.0
+    assert found["components"] == [component("voice", None, 1.0)]
+
+
+def test_what_is_missing_is_said():
+    found = summary(
+        [window(utterance(0, 4), utterance(4, 4.2), emotion_categorical="no weights")],
+        [ALICE, np.full(192, np.nan)],
+    )
+    assert found["unavailable"]["emotion_categorical"] == "no weights"
+    assert found["unavailable"]["speaker_embedding"].startswith("1 of 2 utterances")
+    json.dumps(found, allow_nan=False)
+
+
+def test_nothing_said_and_warm_up():
+    assert summary([None], [np.zeros(192)])["speakers"] == []
+    assert summary([window()], [])["score"]["value"] is None
+    assert parse_recording_options("").window_starts is None
+
+
+def test_a_window_without_evidence_is_skipped():
+    found = summary([window(utterance(0, 4)), None, window(utterance(0, 4))], [ALICE, BOB])
+    assert found["utterance_speakers"] == ["SPEAKER_00", "SPEAKER_01"]
+
+
+def test_embeddings_must_match_the_utterances():
+    with pytest.raises(InvalidRequestError, match=r"1 rows.*2 utterances"):
+        summary([window(utterance(0, 1), utterance(1, 2))], [ALICE])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"speaker": 2}, "unknown option 'speaker'"),
+        ({"speakers": 0}, "speakers is 0"),
+        ({"speakers": True}, "speakers is True"),
+        ({"min_speakers": 3, "max_speakers": 2}, "more than max_speakers"),
+        ({"window_starts": 1}, "expected a list"),
+        ({"window_starts": ["0"]}, "window_starts holds '0'"),
+        ({"window_starts": [float("nan")]}, "window_starts holds nan"),
+        ({"window_starts": [0.0, 1.0]}, "2 items for 1 windows"),
+        ({"channels": [0, 1]}, "2 items for 1 windows"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(options, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        summary([window(utterance(0, 1))], [ALICE], **options)

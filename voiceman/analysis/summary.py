@@ -1,0 +1,242 @@
+"""One recording from its windows: speakers, their voices, and the scores added up.
+
+RECORDING_OPTIONS is a JSON object; an empty string stands for all defaults:
+
+    window_starts   start of every window in the recording, seconds; default: one after another
+    channels        channel of every window, or null for a mixdown; default: all null
+    speakers        number of speakers, if known
+    min_speakers    the fewest speakers, if known
+    max_speakers    the most speakers, if known
+
+Scores are added up over utterances, weighted by their durations: a component's value is its
+mean over the speech for which it was available, the score the mean over components, each
+weighted by its weight and by the share of the speech for which it was available. One short
+grave utterance therefore hardly moves a long recording: each component's reason names the
+utterance where it was highest. The weights are uncalibrated.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import cast
+
+import numpy as np
+
+from voiceman.analysis.speakers import UNKNOWN, Floats, SpeakerCount, Speech, label_speakers
+from voiceman.contracts import VOICE_FEATURE_NAMES
+from voiceman.errors import InvalidRequestError
+from voiceman.evidence import (
+    SUMMARY_SCHEMA,
+    Component,
+    Evidence,
+    Score,
+    Speaker,
+    Summary,
+    Utterance,
+)
+from voiceman.options import parse_object
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """RECORDING_OPTIONS, checked; see the module.
+
+    Attributes:
+        window_starts: [w] seconds; None: one after another.
+        channels: [w]; None: a mixdown.
+        count: what is known about the number of speakers.
+    """
+
+    window_starts: tuple[float, ...] | None
+    channels: tuple[int | None, ...] | None
+    count: SpeakerCount
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """An utterance with its place in the recording."""
+
+    utterance: Utterance
+    start: float
+    end: float
+    channel: int | None
+
+    @property
+    def duration(self) -> float:
+        return max(self.end - self.start, 0.0)
+
+
+def parse_recording_options(text: str) -> RecordingOptions:
+    """Parse a RECORDING_OPTIONS tensor.
+
+    Raises:
+        InvalidRequestError: not a JSON object, an unknown key, a wrong type or range; names
+            the option.
+    """
+    values = parse_object(text, "RECORDING_OPTIONS")
+    known = ("window_starts", "channels", "speakers", "min_speakers", "max_speakers")
+    for name in values:
+        if name not in known:
+            raise InvalidRequestError(
+                f"RECORDING_OPTIONS: unknown option {name!r}; known are {', '.join(known)}"
+            )
+    numbers = {name: _positive(values.get(name), name) for name in known[2:]}
+    fewest, most = numbers["min_speakers"], numbers["max_speakers"]
+    if fewest is not None and most is not None and fewest > most:
+        raise InvalidRequestError(
+            f"RECORDING_OPTIONS: min_speakers is {fewest}, more than max_speakers, {most}"
+        )
+    starts = _items(values.get("window_starts"), "window_starts", (int, float))
+    channels = _items(values.get("channels"), "channels", (int, type(None)))
+    return RecordingOptions(
+        None if starts is None else tuple(float(cast("float", start)) for start in starts),
+        None if channels is None else tuple(cast("int | None", item) for item in channels),
+        SpeakerCount(numbers["speakers"], fewest, most),
+    )
+
+
+def summarise(
+    windows: Sequence[Evidence | None], embeddings: Floats, options: RecordingOptions
+) -> Summary:
+    """Sum up a recording.
+
+    Args:
+        windows: EVIDENCE of every window in order; None: the window has none.
+        embeddings: [u, 192] SPEAKER_EMBEDDING of all windows' utterances in their order.
+        options: see `parse_recording_options`.
+
+    Raises:
+        InvalidRequestError: the numbers of windows, starts, channels or embeddings differ.
+    """
+    spoken = _place(windows, options)
+    if not any(windows):
+        embeddings = embeddings[:0]  # warm-up sends a row although nobody spoke
+    if len(embeddings) != len(spoken):
+        raise InvalidRequestError(
+            f"SPEAKER_EMBEDDING: {len(embeddings)} rows, but WINDOW_EVIDENCE has "
+            f"{len(spoken)} utterances; send one row for each, in their order"
+        )
+    spans = np.array([(item.start, item.end) for item in spoken]).reshape(-1, 2)
+    channels = [item.channel for item in spoken]
+    labels = label_speakers(Speech(embeddings, spans, channels), options.count)
+    unavailable: dict[str, str] = {}
+    for window in windows:
+        unavailable |= window["unavailable"] if window else {}
+    missing = int((~np.isfinite(embeddings).all(axis=1)).sum())
+    if missing:
+        unavailable["speaker_embedding"] = (
+            f"{missing} of {len(spoken)} utterances have none; they bear the speaker of the "
+            "nearest utterance in time"
+        )
+    return Summary(
+        schema=SUMMARY_SCHEMA,
+        utterance_speakers=labels,
+        speakers=[
+            _speaker(name, [s for s, label in zip(spoken, labels, strict=True) if label == name])
+            for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
+        ],
+        score=_score(spoken),
+        unavailable=unavailable,
+    )
+
+
+def _place(windows: Sequence[Evidence | None], options: RecordingOptions) -> list[_Spoken]:
+    """All utterances, in times of the recording."""
+    durations = [window["duration"] if window else 0.0 for window in windows]
+    starts = options.window_starts or tuple(accumulate(durations[:-1], initial=0.0))
+    channels = options.channels or (None,) * len(windows)
+    for name, values in (("window_starts", starts), ("channels", channels)):
+        if len(values) != len(windows):
+            raise InvalidRequestError(
+                f"RECORDING_OPTIONS: {name} has {len(values)} items for {len(windows)} windows"
+            )
+    return [
+        _Spoken(utterance, start + utterance["start"], start + utterance["end"], channel)
+        for window, start, channel in zip(windows, starts, channels, strict=True)
+        for utterance in (window["utterances"] if window else ())
+    ]
+
+
+def _speaker(name: str, spoken: Sequence[_Spoken]) -> Speaker:
+    channels = {item.channel for item in spoken}
+    return Speaker(
+        id=name,
+        utterances=len(spoken),
+        speech=round(sum(item.duration for item in spoken), 3),
+        channel=channels.pop() if len(channels) == 1 else None,
+        voice_features={feature: _mean(spoken, feature) for feature in VOICE_FEATURE_NAMES},
+        score=_score(spoken),
+    )
+
+
+def _mean(spoken: Sequence[_Spoken], feature: str) -> float | None:
+    """Mean of a voice feature over utterances, weighted by duration; None: nowhere measured."""
+    measured = [
+        (item.duration, value)
+        for item in spoken
+        if (value := (item.utterance["voice_features"] or {}).get(feature)) is not None
+    ]
+    total = sum(duration for duration, _ in measured)
+    return sum(duration * value for duration, value in measured) / total if total else None
+
+
+def _score(spoken: Sequence[_Spoken]) -> Score:
+    by_name: dict[str, list[tuple[_Spoken, Component]]] = {}
+    for item in spoken:
+        for component in item.utterance["score"]["components"]:
+            by_name.setdefault(component["name"], []).append((item, component))
+    total = sum(item.duration for item in spoken)
+    components: list[Component] = []
+    weights = available = weighted = 0.0
+    for name, parts in by_name.items():
+        component, heard = _added_up(name, parts)
+        components.append(component)
+        share = heard / total if total else 0.0
+        weights += component["weight"]
+        available += component["weight"] * share
+        weighted += component["weight"] * share * (component["value"] or 0.0)
+    return Score(
+        value=round(100.0 * weighted / available, 1) if available else None,
+        coverage=round(available / weights, 3) if weights else 0.0,
+        components=components,
+    )
+
+
+def _added_up(name: str, parts: Sequence[tuple[_Spoken, Component]]) -> tuple[Component, float]:
+    """A component over several utterances, and the seconds for which it was available."""
+    weight = max(component["weight"] for _, component in parts)
+    known = [
+        (item, component["value"]) for item, component in parts if component["value"] is not None
+    ]
+    heard = sum(item.duration for item, _ in known)
+    if not heard:
+        return Component(name=name, value=None, weight=weight, reason=parts[0][1]["reason"]), 0.0
+    value = sum(item.duration * value for item, value in known) / heard
+    top, highest = max(known, key=lambda pair: pair[1])
+    reason = (
+        f"mean over {len(known)} of {len(parts)} utterances, {heard:.1f} s; "
+        f"highest {highest:.2f} at {top.start:.1f} s"
+    )
+    return Component(name=name, value=round(value, 4), weight=weight, reason=reason), heard
+
+
+def _positive(value: object, name: str) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequestError(f"RECORDING_OPTIONS: {name} is {value!r}, expected 1 or more")
+    return value
+
+
+def _items(value: object, name: str, types: tuple[type, ...]) -> list[object] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidRequestError(f"RECORDING_OPTIONS: {name} is {value!r}, expected a list")
+    items = cast("list[object]", value)
+    for item in items:
+        wrong = not isinstance(item, types) or isinstance(item, bool)
+        if wrong or (isinstance(item, float) and not math.isfinite(item)):
+            raise InvalidRequestError(f"RECORDING_OPTIONS: {name} holds {item!r}, not a number")
+    return items
