@@ -1,0 +1,93 @@
+"""Voice features of every utterance of a window: pitch, level, rates and pauses."""
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.analysis.intensity import (
+    NUCLEI_FLOOR_HZ,
+    intensity_contour,
+    level_sd_db,
+    mean_level_db,
+    sounding_parts,
+)
+from voiceman.analysis.pitch import track_pitch
+from voiceman.audio import SAMPLE_RATE_HZ, Waveform
+from voiceman.contracts import VOICE_FEATURE_NAMES
+
+Float32s = npt.NDArray[np.float32]
+
+MIN_UTTERANCE_S = 0.15  # the window of the syllable contour is 0.128 s
+NOTE = (
+    "f0 by Boersma 1993 between 75 and 600 Hz; level in dB re 2e-5 with full scale taken for "
+    "1 Pa, comparable within one recording only; syllables and pauses (0.3 s and more) by "
+    "de Jong & Wempe 2009"
+)
+
+
+def measure_utterances(waveform: Waveform, utterances: Float32s) -> tuple[Float32s, dict[int, str]]:
+    """Measure every utterance of a window by itself.
+
+    Args:
+        waveform: [n] float32 at 16 kHz.
+        utterances: [u, 2] start and end, seconds; u may be 0.
+
+    Returns:
+        [u, 12] in the order of VOICE_FEATURE_NAMES, NaN where a value cannot be computed,
+        and the reasons by utterance index.
+    """
+    features = np.full((len(utterances), len(VOICE_FEATURE_NAMES)), np.nan, np.float32)
+    reasons: dict[int, str] = {}
+    for index, cut in enumerate(cut_utterances(waveform, utterances)):
+        duration_s = len(cut) / SAMPLE_RATE_HZ
+        if duration_s < MIN_UTTERANCE_S:
+            reasons[index] = f"too short: {duration_s:.2f} s of at least {MIN_UTTERANCE_S} s"
+            continue
+        if not cut.any():
+            reasons[index] = "digital silence"
+            continue
+        values = measure(cut)
+        features[index] = [values[name] for name in VOICE_FEATURE_NAMES]
+        if np.isnan(values["f0_mean_hz"]):
+            reasons[index] = "no voiced frames: no f0"
+    return features, reasons
+
+
+def cut_utterances(waveform: Waveform, utterances: Float32s) -> list[Waveform]:
+    """The samples of every utterance; empty where its times are no span inside the waveform."""
+    edges = np.nan_to_num(np.asarray(utterances, np.float64), posinf=0.0, neginf=0.0)
+    samples = np.clip(np.rint(edges * SAMPLE_RATE_HZ), 0, len(waveform)).astype(np.int64)
+    return [waveform[start:end] for start, end in samples]
+
+
+def measure(waveform: Waveform) -> dict[str, float]:
+    """The features of one utterance by name; NaN where there is nothing to measure.
+
+    f0 statistics are over voiced frames. The speaking rate counts syllables over the whole
+    utterance, the articulation rate over its sounding parts (de Jong & Wempe 2009).
+
+    Args:
+        waveform: [n] float32 at 16 kHz, 0.15 s or longer.
+    """
+    pitch = track_pitch(waveform)
+    level = intensity_contour(waveform)
+    sounding = sounding_parts(intensity_contour(waveform, NUCLEI_FLOOR_HZ), pitch)
+    f0_hz = pitch.f0_hz[pitch.voiced]
+    low, high = np.quantile(f0_hz, [0.05, 0.95]) if len(f0_hz) else (np.nan, np.nan)
+    syllables = len(sounding.nuclei_s)
+    pauses_s = sounding.pauses_s[:, 1] - sounding.pauses_s[:, 0]
+    return {
+        "f0_mean_hz": float(f0_hz.mean()) if len(f0_hz) else np.nan,
+        "f0_sd_hz": float(f0_hz.std()) if len(f0_hz) else np.nan,
+        "f0_p5_hz": float(low),
+        "f0_p95_hz": float(high),
+        "voiced_fraction": float(pitch.voiced.mean()),
+        "intensity_mean_db": mean_level_db(level),
+        "intensity_sd_db": level_sd_db(level),
+        "syllable_count": float(syllables),
+        "speaking_rate_syllables_per_s": syllables * SAMPLE_RATE_HZ / len(waveform),
+        "articulation_rate_syllables_per_s": (
+            syllables / sounding.sounding_s if sounding.sounding_s > 0 else np.nan
+        ),
+        "pause_count": float(len(pauses_s)),
+        "pause_total_s": float(pauses_s.sum()),
+    }
