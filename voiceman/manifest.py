@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from voiceman.errors import HashMismatchError, WeightsError
+from voiceman.evidence import ModelWeights
 
 MANIFEST_NAME = "manifest.json"
 _CHUNK_BYTES = 1 << 20
@@ -76,6 +77,29 @@ def read_manifest(folder: Path) -> Manifest:
         raise WeightsError(f"{path}: missing; run voiceman-export") from err
     except (json.JSONDecodeError, TypeError) as err:
         raise WeightsError(f"{path}: not a manifest ({err}); run voiceman-export again") from err
+
+
+def weights_in_use(repository: Path) -> dict[str, ModelWeights]:
+    """The weights of all models of a repository, from their manifests, by model.
+
+    Models without weights are left out. The newest version counts, as it does for Triton.
+    """
+    found: dict[str, ModelWeights] = {}
+    for path in sorted(repository.glob(f"*/*/weights/{MANIFEST_NAME}"), key=_version):
+        manifest = read_manifest(path.parent)
+        found[path.parts[-4]] = ModelWeights(
+            name=manifest.name,
+            version=manifest.version,
+            precision=manifest.precision,
+            sha256=manifest.sha256,
+        )
+    return found
+
+
+def _version(path: Path) -> int:
+    """The version folder of `<model>/<version>/weights/manifest.json`."""
+    version = path.parts[-3]
+    return int(version) if version.isdecimal() else 0
 
 
 def verify(folder: Path) -> Manifest:
