@@ -1,6 +1,6 @@
 """Decoding in processes: a file that crashes the decoder takes only itself down.
 
-Each worker is `python -m voiceman_client.decoding`: a line of JSON in, a line of JSON and raw
+Each worker runs `main` of this module: a line of JSON in, a line of JSON and raw
 samples out, one file at a time. A pool of `concurrent.futures` would lose every file in work
 when one worker dies, and starts its workers by running the caller's main script again.
 """
@@ -19,7 +19,7 @@ from voiceman import errors
 from voiceman_client.decode import Recording, Source, decode
 
 _MAX_LINE_BYTES = 1 << 20
-_STARTUP = (sys.executable, "-m", "voiceman_client.decoding")
+_STARTUP = (sys.executable, "-c", "from voiceman_client.decoding import main; main()")
 
 
 class DecoderPool:
@@ -124,7 +124,3 @@ def main() -> None:
         for block in samples:
             sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

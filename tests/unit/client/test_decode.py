@@ -5,7 +5,6 @@ import wave
 import numpy as np
 import pytest
 from media import tone, truncate, write_sound, write_video
-from voiceman_client.decode import decode
 
 from voiceman.errors import (
     NoAudioError,
@@ -13,6 +12,7 @@ from voiceman.errors import (
     RecordingTooShortError,
     RecordingUnreadableError,
 )
+from voiceman_client.decode import decode
 
 CODEC_DELAY_S = 0.15
 

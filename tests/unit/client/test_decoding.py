@@ -7,9 +7,9 @@ import textwrap
 import numpy as np
 import pytest
 from media import tone, write_sound
-from voiceman_client.decoding import DecoderPool
 
 from voiceman.errors import RecordingNotFoundError, RecordingUnreadableError
+from voiceman_client.decoding import DecoderPool
 
 # The real worker, except that a file called "crash" kills it as a fault in a codec would.
 CRASHING = textwrap.dedent(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
 
 from voiceman.audio import (
     MAX_PIECE_SAMPLES,
@@ -14,6 +13,7 @@ from voiceman.audio import (
     MIN_WAVEFORM_SAMPLES,
     SAMPLE_RATE_HZ,
 )
+from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
 
 
 def silence(seconds):

@@ -1,0 +1,179 @@
+"""`voiceman-client` on a real server and a real telephone call."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from media import write_sound
+
+import voiceman_client
+from voiceman.audio import SAMPLE_RATE_HZ
+from voiceman.contracts import MODELS
+from voiceman_client.decode import decode
+
+CLIENT = Path(sys.executable).with_name("voiceman-client")
+SCHEMA = json.loads(files("voiceman_client").joinpath("result.schema.json").read_text())
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    """Run `voiceman-client` in a folder of its own; returns the finished process."""
+
+    def run(*arguments, **options):
+        return subprocess.run(
+            [CLIENT, *map(str, arguments)],
+            env=os.environ | {"VOICEMAN_SERVER": server.grpc_url},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def call(speech):
+    """The two-speaker telephone call: its path and its samples."""
+    (path,) = speech("telephone-call")
+    return path, decode(path).waveforms[0]
+
+
+def read_result(path):
+    result = json.loads(Path(path).read_text())
+    jsonschema.Draft202012Validator(SCHEMA).validate(result)
+    return result
+
+
+def excerpt(path, samples, start_s, end_s):
+    return write_sound(
+        path, samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+    )
+
+
+def test_a_call_becomes_text_with_two_speakers(client, call, tmp_path):
+    path, _ = call
+    done = client("submit", path, "--format", "json,srt,vtt,txt", "--language", "en")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "results/sample.json\n"
+    result = read_result(tmp_path / "results/sample.json")
+    text = " ".join(segment["text"] for segment in result["segments"])
+    assert "New Jersey" in text
+    assert "Chicago" in text
+    assert result["language"] == "en"
+    assert len(result["speakers"]) == 2
+    assert {word["speaker"] for word in result["word_segments"]} == {
+        speaker["id"] for speaker in result["speakers"]
+    }
+    for name in ("sample.srt", "sample.vtt", "sample.txt"):
+        assert "Chicago" in (tmp_path / "results" / name).read_text()
+
+
+def test_word_times_lie_within_the_speech(client, call, tmp_path):
+    path, _ = call
+    assert client("submit", path).returncode == 0
+    words = read_result(tmp_path / "results/sample.json")["word_segments"]
+    turns = [line.split() for line in path.with_suffix(".rttm").read_text().splitlines()]
+    spans = [(float(turn[3]), float(turn[3]) + float(turn[4])) for turn in turns]
+    middles = np.array([(word["start"] + word["end"]) / 2 for word in words])
+    inside = np.mean([any(s - 0.2 <= m <= e + 0.2 for s, e in spans) for m in middles])
+    assert len(words) > 40
+    assert inside > 0.9
+
+
+def test_many_recordings_share_batches_and_none_fails(client, call, tmp_path):
+    _, samples = call
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for number in range(8):
+        start = 6.5 + number
+        excerpt(folder / f"{number}.flac", samples, start, start + 2 + number)
+    before = statistics(client)
+    done = client("submit", folder, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == [f"results/{n}.json" for n in range(8)]
+    after = statistics(client)
+    assert after["forensic"]["inferences"] - before["forensic"]["inferences"] == 8
+    for number in range(8):
+        read_result(tmp_path / f"results/{number}.json")
+
+
+def statistics(client):
+    listed = client("models", "--format", "json")
+    return {model["name"]: model for model in map(json.loads, listed.stdout.splitlines())}
+
+
+def test_a_speaker_per_channel_gives_a_speaker_per_channel(client, call, tmp_path):
+    path, samples = call
+    sides = [np.zeros_like(samples), np.zeros_like(samples)]
+    speakers = []
+    for line in path.with_suffix(".rttm").read_text().splitlines():
+        _, _, _, start, length, _, _, name, *_ = line.split()
+        speakers += [name] if name not in speakers else []
+        span = slice(
+            round(float(start) * SAMPLE_RATE_HZ),
+            round((float(start) + float(length)) * SAMPLE_RATE_HZ),
+        )
+        sides[speakers.index(name)][span] = samples[span]
+    write_sound(tmp_path / "two.wav", sides)
+    assert client("submit", "two.wav", "--language", "en").returncode == 0
+    result = read_result(tmp_path / "results/two.json")
+    assert result["provenance"]["channels"] == [0, 1]
+    assert sorted(speaker["channel"] for speaker in result["speakers"]) == [0, 1]
+    said = {
+        channel: " ".join(s["text"] for s in result["segments"] if s["channel"] == channel)
+        for channel in (0, 1)
+    }
+    assert "Texas" in said[speakers.index("speaker91")]
+
+
+def test_equal_names_from_two_folders_both_stay(client, call, tmp_path):
+    _, samples = call
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        excerpt(tmp_path / name / "call.wav", samples, 12, 15)
+    done = client("submit", "-", input="a/call.wav\nb/call.wav\n")
+    assert done.returncode == 0, done.stderr
+    first, second = (read_result(tmp_path / path) for path in done.stdout.split())
+    assert {first["provenance"]["source"]["file"], second["provenance"]["source"]["file"]} == {
+        "a/call.wav",
+        "b/call.wav",
+    }
+
+
+def test_provenance_names_what_the_result_rests_on(client, call, tmp_path):
+    path, _ = call
+    assert client("submit", path, "--speakers", 2).returncode == 0
+    provenance = read_result(tmp_path / "results/sample.json")["provenance"]
+    assert provenance["options"]["speakers"] == 2
+    assert provenance["models"].keys() >= MODELS.keys()
+    assert provenance["source"]["codec"] == "pcm_s16le"
+    assert provenance["server"]["name"] == "triton"
+
+
+def test_programs_get_results_without_files(server, call, tmp_path):
+    _, samples = call
+    short = excerpt(tmp_path / "short.wav", samples, 12, 15)
+    result = voiceman_client.process(short, server=server.grpc_url, language="en")
+    assert "New Jersey" in result["segments"][0]["text"]
+    with voiceman_client.Client(server.grpc_url) as client:
+        assert client.health() == {}
+        outcomes = {o.path: o for o in client.process_batch([short, tmp_path / "no.wav"])}
+        assert outcomes[short].result["segments"] == result["segments"]
+        assert "no such file" in str(outcomes[tmp_path / "no.wav"].error)
+
+
+def test_models_and_health_show_a_working_server(client):
+    table = client("models")
+    assert table.returncode == 0
+    assert all(name in table.stdout for name in MODELS)
+    health = client("health")
+    assert (health.returncode, health.stdout) == (0, "ready\n")

@@ -1,0 +1,87 @@
+"""Which recordings are meant, and where their results go."""
+
+import json
+
+import pytest
+
+from voiceman.errors import ResultNotWrittenError
+from voiceman_client.inputs import find_recordings
+from voiceman_client.naming import result_names
+from voiceman_client.writers import write_result
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("calls/b.WAV", "calls/deep/a.m4a", "calls/notes.txt", "other.mp3"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def found(*arguments, listed=()):
+    recordings, errors = find_recordings(arguments, listed)
+    return [path.as_posix() for path in recordings], [str(err) for err in errors]
+
+
+def test_folders_are_searched_for_known_suffixes(calls):
+    assert found("calls") == (["calls/b.WAV", "calls/deep/a.m4a"], [])
+
+
+def test_globs_files_and_lists_name_each_recording_once(calls):
+    everything = found("calls/**/*.m4a", "other.mp3", "-", listed=["other.mp3\n", "\n", "calls\n"])
+    assert everything == (["calls/deep/a.m4a", "other.mp3", "calls/b.WAV"], [])
+
+
+def test_absolute_globs_work(calls):
+    assert found(f"{calls}/*.mp3")[0] == [f"{calls}/other.mp3"]
+
+
+def test_nothing_found_is_an_error_beside_what_is_found(calls):
+    recordings, errors = found("*.ogg", "other.mp3")
+    assert recordings == ["other.mp3"]
+    assert errors[0].startswith("*.ogg: no recordings there")
+
+
+def test_a_missing_file_is_left_to_the_decoder(calls):
+    assert found("no.wav") == (["no.wav"], [])
+
+
+def test_brackets_in_a_file_name_are_not_a_pattern(calls):
+    (calls / "a[1].wav").touch()
+    assert found("a[1].wav") == (["a[1].wav"], [])
+
+
+def test_equal_stems_get_names_of_their_own(calls):
+    paths = [calls / "x/call.wav", calls / "y/Call.m4a", calls / "other.wav"]
+    names = result_names(paths, calls)
+    assert len(set(names.values())) == 3
+    assert names[paths[2]] == "other"
+    assert names[paths[0]].startswith("call-")
+    assert result_names(paths[:2], calls) == {path: names[path] for path in paths[:2]}
+
+
+def test_a_result_of_another_recording_is_not_overwritten(calls):
+    made_of = {"provenance": {"source": {"file": str(calls / "x/call.wav")}}}
+    (calls / "call.json").write_text(json.dumps(made_of))
+    assert result_names([calls / "x/call.wav"], calls)[calls / "x/call.wav"] == "call"
+    assert result_names([calls / "y/call.wav"], calls)[calls / "y/call.wav"] != "call"
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path):
+    result = {"segments": []}
+    assert write_result(result, tmp_path / "new", "a", ["json", "srt"]) == [
+        tmp_path / "new/a.json",
+        tmp_path / "new/a.srt",
+    ]
+    (tmp_path / "b.json").mkdir()  # the rename fails
+    with pytest.raises(ResultNotWrittenError, match=r"b\.json: \d+ bytes could not be written"):
+        write_result(result, tmp_path, "b", ["json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "new"]
+
+
+def test_results_have_ordinary_permissions(tmp_path):
+    (path,) = write_result({"segments": []}, tmp_path, "a", ["json"])
+    (tmp_path / "ordinary").touch()
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
