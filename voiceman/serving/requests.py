@@ -6,6 +6,9 @@ the function fails on a batch, it is run again for each request alone: one bad r
 harms another.
 """
 
+# Triton adds InferenceRequest to its module only after this one is imported.
+from __future__ import annotations
+
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -1,5 +1,7 @@
 """Clusters the speakers of a recording and sums up its evidence."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from typing import cast

@@ -1,5 +1,7 @@
 """One ECAPA-TDNN vector for every utterance."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import cast
 

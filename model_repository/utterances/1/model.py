@@ -1,5 +1,7 @@
 """Cuts a window into single-speaker utterances at turns and pauses."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import cast
 

@@ -1,5 +1,7 @@
 """Speech regions and local speaker turns in up to 5 minutes of sound."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import cast
 
