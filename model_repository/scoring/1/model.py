@@ -1,5 +1,7 @@
 """Joins everything found about a window into its evidence."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast

@@ -1,5 +1,7 @@
 """Pitch, level, rates and pauses of every utterance of a window."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import cast
 

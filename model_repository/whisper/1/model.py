@@ -1,5 +1,7 @@
 """Triton model `whisper`: speech to text, answered late and out of order by its own engine."""
 
+from __future__ import annotations
+
 import json
 import os
 import threading

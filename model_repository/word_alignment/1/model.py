@@ -1,5 +1,7 @@
 """Triton model `word_alignment`: word times from Whisper's cross-attention."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from typing import cast
