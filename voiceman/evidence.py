@@ -188,7 +188,11 @@ class Speaker(TypedDict):
 
 
 class Summary(TypedDict):
-    """The SUMMARY tensor: one recording. `utterance_speakers` is in the order of the input."""
+    """The SUMMARY tensor: one recording.
+
+    `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
+    first speak; UNKNOWN on a channel without any speaker embedding.
+    """
 
     schema: str
     utterance_speakers: list[str]

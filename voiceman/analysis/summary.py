@@ -8,11 +8,9 @@ RECORDING_OPTIONS is a JSON object; an empty string stands for all defaults:
     min_speakers    the fewest speakers, if known
     max_speakers    the most speakers, if known
 
-Scores are added up over utterances, weighted by their durations: a component's value is its
-mean over the speech for which it was available, the score the mean over components, each
-weighted by its weight and by the share of the speech for which it was available. One short
-grave utterance therefore hardly moves a long recording: each component's reason names the
-utterance where it was highest. The weights are uncalibrated.
+A speaker, and the recording, is as notable as the most notable utterance: means would bury one
+grave sentence in an hour of small talk. Its components are shown with their means over all
+utterances, weighted by duration. Coverage is measured over all utterances, weighted likewise.
 """
 
 import math
@@ -182,43 +180,43 @@ def _mean(spoken: Sequence[_Spoken], feature: str) -> float | None:
 
 
 def _score(spoken: Sequence[_Spoken]) -> Score:
-    by_name: dict[str, list[tuple[_Spoken, Component]]] = {}
-    for item in spoken:
-        for component in item.utterance["score"]["components"]:
-            by_name.setdefault(component["name"], []).append((item, component))
-    total = sum(item.duration for item in spoken)
-    components: list[Component] = []
-    weights = available = weighted = 0.0
-    for name, parts in by_name.items():
-        component, heard = _added_up(name, parts)
-        components.append(component)
-        share = heard / total if total else 0.0
-        weights += component["weight"]
-        available += component["weight"] * share
-        weighted += component["weight"] * share * (component["value"] or 0.0)
+    """The highest score, with means and coverage over all utterances."""
+    top = max(spoken, key=lambda item: item.utterance["score"]["value"] or 0.0, default=None)
+    if top is None:
+        return Score(value=None, coverage=0.0, components=[])
+    scores = [(item.duration, item.utterance["score"]) for item in spoken]
+    total = sum(duration for duration, _ in scores)
+    covered = sum(duration * score["coverage"] for duration, score in scores)
+    best = top.utterance["score"]
     return Score(
-        value=round(100.0 * weighted / available, 1) if available else None,
-        coverage=round(available / weights, 3) if weights else 0.0,
-        components=components,
+        value=best["value"],
+        coverage=round(covered / total, 4) if total else 0.0,
+        components=[_with_mean(component, top, spoken) for component in best["components"]],
     )
 
 
-def _added_up(name: str, parts: Sequence[tuple[_Spoken, Component]]) -> tuple[Component, float]:
-    """A component over several utterances, and the seconds for which it was available."""
-    weight = max(component["weight"] for _, component in parts)
+def _with_mean(component: Component, top: _Spoken, spoken: Sequence[_Spoken]) -> Component:
+    """The component of the top utterance, its reason with place and mean over all."""
     known = [
-        (item, component["value"]) for item, component in parts if component["value"] is not None
+        (item.duration, part["value"])
+        for item in spoken
+        for part in item.utterance["score"]["components"]
+        if part["name"] == component["name"] and part["value"] is not None
     ]
-    heard = sum(item.duration for item, _ in known)
+    heard = sum(duration for duration, _ in known)
     if not heard:
-        return Component(name=name, value=None, weight=weight, reason=parts[0][1]["reason"]), 0.0
-    value = sum(item.duration * value for item, value in known) / heard
-    top, highest = max(known, key=lambda pair: pair[1])
+        return component
+    mean = sum(duration * value for duration, value in known) / heard
     reason = (
-        f"mean over {len(known)} of {len(parts)} utterances, {heard:.1f} s; "
-        f"highest {highest:.2f} at {top.start:.1f} s"
+        f"{component['reason']} (utterance at {top.start:.1f} s; "
+        f"mean {mean:.2f} over {len(known)} of {len(spoken)} utterances, {heard:.1f} s)"
     )
-    return Component(name=name, value=round(value, 4), weight=weight, reason=reason), heard
+    return Component(
+        name=component["name"],
+        value=component["value"],
+        weight=component["weight"],
+        reason=reason,
+    )
 
 
 def _positive(value: object, name: str) -> int | None:

@@ -16,8 +16,10 @@ def component(name: str, value: float | None, weight: float) -> Component:
     return {"name": name, "value": value, "weight": weight, "reason": f"why {name}"}
 
 
-def utterance(start, end, components=(), f0=None) -> Utterance:
-    score: Score = {"value": None, "coverage": 0.0, "components": list(components)}
+def utterance(start, end, components=(), f0=None, score=None) -> Utterance:
+    known = sum(part["weight"] for part in components if part["value"] is not None)
+    total = sum(part["weight"] for part in components) or 1.0
+    rated: Score = {"value": score, "coverage": known / total, "components": list(components)}
     return {
         "start": start,
         "end": end,
@@ -27,7 +29,7 @@ def utterance(start, end, components=(), f0=None) -> Utterance:
         "emotion_dimensional": None,
         "emotion_categorical": None,
         "voice_features": None if f0 is None else {"f0_mean_hz": f0, "pause_count": None},
-        "score": score,
+        "score": rated,
         "unavailable": {},
     }
 
@@ -82,16 +84,18 @@ def test_channels_are_named_with_their_speakers():
     ]
 
 
-def test_scores_are_weighted_by_duration_and_availability():
-    loud = [component("words", 1.0, 3.0), component("voice", None, 1.0)]
+def test_a_recording_is_as_notable_as_its_most_notable_utterance():
+    grave = [component("words", 1.0, 3.0), component("voice", None, 1.0)]
     calm = [component("words", 0.0, 3.0), component("voice", 0.5, 1.0)]
-    found = summary([window(utterance(0, 1, loud), utterance(1, 4, calm))], [ALICE, ALICE])["score"]
+    said = [utterance(0, 3, calm, score=5.0), utterance(4, 5, grave, score=90.0)]
+    found = summary([window(*said)], [ALICE, ALICE], window_starts=[60])["score"]
+    assert found["value"] == 90.0
     words, voice = found["components"]
-    assert words["value"] == pytest.approx(0.25)
-    assert "highest 1.00 at 0.0 s" in words["reason"]
-    assert voice["value"] == pytest.approx(0.5)
-    assert found["coverage"] == pytest.approx((3 + 1 * 3 / 4) / 4, abs=1e-3)
-    assert found["value"] == pytest.approx(100 * (3 * 0.25 + 0.75 * 0.5) / 3.75, abs=0.1)
+    assert words["value"] == 1.0
+    assert "utterance at 64.0 s; mean 0.25 over 2 of 2 utterances" in words["reason"]
+    assert voice["value"] is None
+    assert "mean 0.50 over 1 of 2 utterances" in voice["reason"]
+    assert found["coverage"] == pytest.approx((3 * 1.0 + 1 * 0.75) / 4)
 
 
 def test_a_component_that_was_never_available_keeps_its_reason_and_no_value():
