@@ -32,6 +32,7 @@ from voiceman.serving.whisper.prompt import row_start, task_prompt
 from voiceman.serving.whisper.segments import (
     TIMESTAMP_STEP_S,
     TIMESTAMP_STEP_SAMPLES,
+    Split,
     TokenSpan,
     split_segments,
 )
@@ -263,7 +264,11 @@ class Engine:
             job.language = list(special.languages)[output.language]
             job.language_probability = output.language_probability
         heard_s = len(job.sound) / SAMPLE_RATE_HZ
-        split = split_segments(tokens, special.first_timestamp, heard_s)
+        split = (
+            split_segments(tokens, special.first_timestamp, heard_s)
+            if job.window.options.timestamps
+            else Split((TokenSpan(0.0, heard_s, 0, len(tokens)),), None)
+        )
         reach_s = heard_s if split.resume_s is None else split.resume_s
         offset_s = job.offset_samples / SAMPLE_RATE_HZ
         job.decodes.append(
