@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Serve, transcribe, show, stop: the whole system once, on real speech.
+# usage: tools/demo.sh RESULTS [RECORDING...]
+set -euo pipefail
+results=$1
+shift
+mkdir -p "$results"
+
+if [ $# -eq 0 ]; then
+    # fetch prints "name<TAB>folder"; what is in the cache already is not fetched again.
+    call=$(voiceman-export fetch telephone-call | cut -f2)
+    set -- "$call/sample.wav"
+    if command -v npm >/dev/null; then
+        korean=$(voiceman-export fetch korean-calls | cut -f2)
+        set -- "$korean"/ko-KR_*.wav "$@"
+    else
+        echo "npm is not installed: the Korean calls are left out" >&2
+    fi
+fi
+
+log=$results/server.log
+# The server's ready line comes through a pipe of its own; SIGTERM lets it drain and clean up.
+exec 3< <(exec voiceman-server --ports auto --log-file "$log")
+server=$!
+trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
+echo "starting the server (log: $log) …" >&2
+read -r ready <&3 || { echo "the server did not start; its last words:" >&2; tail -n 20 "$log" >&2; exit 1; }
+VOICEMAN_SERVER=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["grpc"])' "$ready")
+export VOICEMAN_SERVER
+
+status=0
+written=$(voiceman-client submit --format json,txt,srt --output "$results" "$@") || status=$?
+while read -r result; do
+    [ -n "$result" ] || continue
+    printf '\n── %s\n' "$result"
+    cat "${result%.json}.txt"
+done <<<"$written"
+printf '\nResults are in %s\n' "$results"
+exit "$status"
