@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.cutting import cut_utterance
 from voiceman.analysis.intensity import (
     NUCLEI_FLOOR_HZ,
     intensity_contour,
@@ -11,7 +12,7 @@ from voiceman.analysis.intensity import (
     sounding_parts,
 )
 from voiceman.analysis.pitch import track_pitch
-from voiceman.audio import SAMPLE_RATE_HZ, Waveform
+from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
 from voiceman.contracts import VOICE_FEATURE_NAMES
 
 Float32s = npt.NDArray[np.float32]
@@ -24,11 +25,13 @@ NOTE = (
 )
 
 
-def measure_utterances(waveform: Waveform, utterances: Float32s) -> tuple[Float32s, dict[int, str]]:
+def measure_utterances(
+    waveform: Int16Waveform, utterances: Float32s
+) -> tuple[Float32s, dict[int, str]]:
     """Measure every utterance of a window by itself.
 
     Args:
-        waveform: [n] float32 at 16 kHz.
+        waveform: INT16 [n] of the window.
         utterances: [u, 2] start and end, seconds; u may be 0.
 
     Returns:
@@ -37,26 +40,17 @@ def measure_utterances(waveform: Waveform, utterances: Float32s) -> tuple[Float3
     """
     features = np.full((len(utterances), len(VOICE_FEATURE_NAMES)), np.nan, np.float32)
     reasons: dict[int, str] = {}
-    for index, cut in enumerate(cut_utterances(waveform, utterances)):
-        duration_s = len(cut) / SAMPLE_RATE_HZ
-        if duration_s < MIN_UTTERANCE_S:
-            reasons[index] = f"too short: {duration_s:.2f} s of at least {MIN_UTTERANCE_S} s"
-            continue
-        if not cut.any():
-            reasons[index] = "digital silence"
+    for index, span in enumerate(utterances):
+        cut = cut_utterance(waveform, span, MIN_UTTERANCE_S)
+        if isinstance(cut, str):
+            reasons[index] = cut
             continue
         values = measure(cut)
         features[index] = [values[name] for name in VOICE_FEATURE_NAMES]
-        if np.isnan(values["f0_mean_hz"]):
-            reasons[index] = "no voiced frames: no f0"
+        if missing := [name for name, value in values.items() if np.isnan(value)]:
+            why = "no voiced frames" if "f0_mean_hz" in missing else "nothing sounds long enough"
+            reasons[index] = f"{why}: no {', '.join(missing)}"
     return features, reasons
-
-
-def cut_utterances(waveform: Waveform, utterances: Float32s) -> list[Waveform]:
-    """The samples of every utterance; empty where its times are no span inside the waveform."""
-    edges = np.nan_to_num(np.asarray(utterances, np.float64), posinf=0.0, neginf=0.0)
-    samples = np.clip(np.rint(edges * SAMPLE_RATE_HZ), 0, len(waveform)).astype(np.int64)
-    return [waveform[start:end] for start, end in samples]
 
 
 def measure(waveform: Waveform) -> dict[str, float]:

@@ -9,7 +9,7 @@ import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.analysis.voice_features import NOTE, Float32s, measure_utterances
-from voiceman.audio import Int16Waveform, to_float32
+from voiceman.audio import Int16Waveform
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one
 from voiceman.status import Status
 
@@ -26,7 +26,7 @@ class TritonPythonModel:
 
 
 def _measure(inputs: Inputs) -> Outputs:
-    waveform = to_float32(cast("Int16Waveform", inputs["WAVEFORM"]))
+    waveform = cast("Int16Waveform", inputs["WAVEFORM"])
     features, reasons = measure_utterances(waveform, cast("Float32s", inputs["UTTERANCES"]))
     status = Status(weights="none: signal processing", utterances=reasons, note=NOTE)
     return {"VOICE_FEATURES": features, "VOICE_FEATURES_STATUS": status.to_json()}

@@ -1,0 +1,25 @@
+"""Neutral, anger, happiness, sadness of every utterance, by a network if it was exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import triton_python_backend_utils as pb_utils
+
+from voiceman import contracts
+from voiceman.serving.emotion import CATEGORICAL, EmotionEngine
+from voiceman.serving.requests import answer, weights_folder
+
+CONTRACT = contracts.MODELS["emotion_categorical"]
+
+
+class TritonPythonModel:
+    """The Triton model; its work is `voiceman.serving.emotion`."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        self._engine = EmotionEngine(CATEGORICAL, weights_folder(args), args)
+
+    def execute(
+        self, requests: Sequence[pb_utils.InferenceRequest]
+    ) -> list[pb_utils.InferenceResponse]:
+        return answer(requests, CONTRACT, self._engine)

@@ -1,0 +1,145 @@
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voiceman.analysis.crime_language import FINDING_WEIGHT, broken_examples, find
+from voiceman.analysis.pattern_tables import CATEGORIES, default_tables, load_tables
+from voiceman.errors import InvalidRequestError, WeightsError
+
+PATTERN = """
+language = "xx"
+[[pattern]]
+id = "xx-1"
+category = "{category}"
+severity = {severity}
+regex = '{regex}'
+matches = ["boo"]
+harmless = ["hello"]
+source = "a test"
+"""
+
+
+def findings(text: str, language: str = "ko") -> set[str]:
+    return {hit.category for hit in find(text, language) if hit.weight >= FINDING_WEIGHT}
+
+
+@pytest.mark.parametrize("language", sorted(default_tables()))
+def test_every_pattern_keeps_its_word(language):
+    assert list(broken_examples(default_tables()[language])) == []
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_category_has_patterns(language):
+    assert {pattern.category for pattern in default_tables()[language].patterns} == set(CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "네 고객님 본인 확인을 위해 성함과 생년월일 말씀해 주세요",
+        "보이스피싱 예방을 위해 안내드립니다 저희는 비밀번호를 묻지 않습니다",
+        "경찰은 필로폰을 판 일당을 검거했다고 밝혔습니다",
+        "연체되시면 신용 점수가 떨어질 수 있습니다",
+        "더워 죽겠다 배고파 죽겠네",
+        "게임에서 그 보스를 죽여 버릴 거야",
+        "이번 달 카드값 입금 안 하시면 이용이 정지됩니다",
+    ],
+)
+def test_harmless_korean_is_no_finding(text):
+    assert findings(text) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thank you for calling, could you verify your date of birth?",
+        "If you don't pay by Friday we will have to close your account",
+        "He was convicted because he said I'll kill you",
+        "This traffic is killing me",
+        "Your bank will never ask you to move money to a safe account",
+    ],
+)
+def test_harmless_english_is_no_finding(text):
+    assert findings(text, "en") == set()
+
+
+def test_a_quoted_threat_is_a_mention_with_its_reason():
+    (hit,) = find("걔가 나를 죽여버린다고 협박했어")
+    assert hit.weight < FINDING_WEIGHT
+    assert "reports what somebody said" in hit.context
+    (direct,) = find("너 죽여버린다")
+    assert (direct.weight, direct.context) == (1.0, "said directly")
+
+
+def test_a_disclaimer_cancels_nothing():
+    assert findings(
+        "보이스피싱 아니고요 서울중앙지검 최 검사입니다 명의 도용 사건으로 전화드렸습니다"
+    ) == {"fraud"}
+
+
+def test_positions_are_those_of_the_text_that_was_given():
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, "\u200b자, 너 진짜 죽여\n버릴 거야!")
+        (hit,) = find(text)
+        passage = unicodedata.normalize("NFC", text[hit.start : hit.end])
+        assert passage == "죽여\n버릴 거"
+
+
+def test_one_passage_counts_once_per_category():
+    hits = find("너 같은 개새끼")
+    assert [hit.category for hit in hits] == ["insult"]
+
+
+def test_a_language_without_patterns_is_said():
+    with pytest.raises(InvalidRequestError, match=r"'ja'.*en, ko"):
+        find("殺すぞ", "ja")
+
+
+@given(st.text(max_size=300), st.sampled_from(["ko", "en"]))
+def test_any_text_gives_hits_inside_it(text, language):
+    for hit in find(text, language):
+        assert 0 <= hit.start < hit.end <= len(text)
+        assert 0 <= hit.weight <= 1
+        assert 0 <= hit.severity <= 1
+
+
+@given(st.permutations(["너 죽여버린다", "날씨가 좋네요", "보안카드 번호 전부 불러 주세요"]))
+def test_the_order_of_sentences_changes_no_finding(sentences):
+    assert findings(". ".join(sentences)) == {"threat", "fraud"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["가" * 100_000, "씨발 " * 33_000, "돈 안 주면 " * 14_000, "a\x00\u0301" * 33_000],
+)
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_hostile_text_takes_no_quadratic_time(text, language):
+    started = time.perf_counter()
+    find(text, language)
+    assert time.perf_counter() - started < 5
+
+
+def test_users_patterns_are_read_and_checked(tmp_path):
+    path = tmp_path / "xx.toml"
+    path.write_text(PATTERN.format(category="threat", severity=0.5, regex="boo"), "utf-8")
+    tables = load_tables(tmp_path)
+    assert [hit.pattern_id for hit in find("Boo!", "xx", tables)] == ["xx-1"]
+    assert list(broken_examples(tables["xx"])) == []
+    path.write_text(PATTERN.format(category="threat", severity=0.5, regex="h"), "utf-8")
+    assert len(list(broken_examples(load_tables(tmp_path)["xx"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("category", "severity", "regex"),
+    [("murder", 0.5, "boo"), ("threat", 1.5, "boo"), ("threat", 0.5, "(")],
+)
+def test_broken_tables_are_refused_by_name(tmp_path, category, severity, regex):
+    path = tmp_path / "xx.toml"
+    path.write_text(PATTERN.format(category=category, severity=severity, regex=regex), "utf-8")
+    with pytest.raises(WeightsError, match=r"xx\.toml"):
+        load_tables(tmp_path)
+    with pytest.raises(WeightsError, match="no pattern tables"):
+        load_tables(tmp_path / "nowhere")

@@ -1,0 +1,224 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from voiceman.analysis.emotion import (
+    MAX_BATCH_PIECES,
+    MAX_PIECE_S,
+    OVERLAP_S,
+    analyse_utterances,
+    normalise,
+    pieces,
+)
+from voiceman.audio import SAMPLE_RATE_HZ
+from voiceman.errors import WeightsError
+from voiceman.manifest import Manifest, hash_files
+from voiceman.serving.emotion import CATEGORICAL, DIMENSIONAL, EmotionEngine, EmotionModel
+from voiceman.status import Status
+
+NUMBERS = {"f": TensorProto.FLOAT, "i": TensorProto.INT64}
+
+
+def write_graph(path: Path, model: EmotionModel) -> None:
+    """A network of the exported signature whose outputs tell what it was given.
+
+    Per row: the mean of |x|, the mean of x², and (masked) the share of unmasked samples or
+    (unmasked) the number of samples in seconds, over the samples that count.
+    """
+    second = ("ATTENTION_MASK", "i", ["b", "n"]) if model.masked else ("LENGTHS", "f", ["b"])
+    ones = "mask" if model.masked else "everything"
+    nodes = [
+        helper.make_node("Cast", ["ATTENTION_MASK"], ["mask"], to=TensorProto.FLOAT)
+        if model.masked
+        else helper.make_node("CastLike", ["filled", "WAVEFORM"], ["everything"]),
+        helper.make_node("Mul", ["WAVEFORM", ones], ["counted"]),
+        helper.make_node("Abs", ["counted"], ["absolute"]),
+        helper.make_node("Mul", ["counted", "counted"], ["squared"]),
+        helper.make_node("ReduceSum", [ones, "last"], ["length"], keepdims=1),
+        helper.make_node("ReduceSum", ["absolute", "last"], ["sum1"], keepdims=1),
+        helper.make_node("ReduceSum", ["squared", "last"], ["sum2"], keepdims=1),
+        helper.make_node("Div", ["sum1", "length"], ["mean1"]),
+        helper.make_node("Div", ["sum2", "length"], ["mean2"]),
+        helper.make_node("Div", ["length", "rate"], ["seconds"]),
+    ]
+    if not model.masked:
+        nodes.insert(0, helper.make_node("Shape", ["WAVEFORM"], ["shape"]))
+        nodes.insert(
+            1,
+            helper.make_node(
+                "ConstantOfShape",
+                ["shape"],
+                ["filled"],
+                value=helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
+            ),
+        )
+    columns = ["mean1", "mean2", "seconds", "mean1"][: len(model.columns)]
+    nodes.append(helper.make_node("Concat", columns, [model.output], axis=1))
+    graph = helper.make_graph(
+        nodes,
+        model.name,
+        [
+            helper.make_tensor_value_info("WAVEFORM", TensorProto.FLOAT, ["b", "n"]),
+            helper.make_tensor_value_info(second[0], NUMBERS[second[1]], second[2]),
+        ],
+        [helper.make_tensor_value_info(model.output, TensorProto.FLOAT, ["b", len(columns)])],
+        initializer=[
+            helper.make_tensor("last", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("rate", TensorProto.FLOAT, [1], [float(SAMPLE_RATE_HZ)]),
+        ],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10),
+        str(path),
+    )
+
+
+@pytest.fixture(params=[DIMENSIONAL, CATEGORICAL], ids=lambda model: model.name)
+def engine(request, tmp_path) -> EmotionEngine:
+    model: EmotionModel = request.param
+    write_graph(tmp_path / f"{model.name}.onnx", model)
+    files = hash_files(tmp_path)
+    Manifest(model.name, "tiny", "1", "CC0-1.0", "made by a test", "fp32", files).write(tmp_path)
+    return EmotionEngine(model, tmp_path)
+
+
+def talk(seconds: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(500, 3000, round(seconds * SAMPLE_RATE_HZ)).astype(np.int16)
+
+
+def window(seconds: float, *spans: tuple[float, float], seed: int = 0):
+    return {
+        "WAVEFORM": talk(seconds, seed),
+        "UTTERANCES": np.array(spans, np.float32).reshape(-1, 2),
+    }
+
+
+def values(outputs) -> np.ndarray:
+    return next(array for array in outputs.values() if isinstance(array, np.ndarray))
+
+
+def status(outputs) -> Status:
+    return Status.from_json(next(text for text in outputs.values() if isinstance(text, str)))
+
+
+@pytest.mark.parametrize("model", [DIMENSIONAL, CATEGORICAL], ids=lambda model: model.name)
+def test_without_weights_every_row_is_nan_and_the_reason_is_said(model, tmp_path):
+    outputs = EmotionEngine(model, tmp_path / "weights")([window(2, (0, 1), (1, 2))])[0]
+    assert values(outputs).shape == (2, len(model.columns))
+    assert np.isnan(values(outputs)).all()
+    assert "voiceman-export emotion-" in status(outputs).unavailable
+    assert set(outputs) == {model.output, f"{model.name.upper()}_STATUS"}
+
+
+def test_weights_without_their_graph_are_an_error(tmp_path):
+    Manifest(DIMENSIONAL.name, "tiny", "1", "", "", "fp32", {}).write(tmp_path)
+    with pytest.raises(WeightsError, match=r"emotion_dimensional\.onnx"):
+        EmotionEngine(DIMENSIONAL, tmp_path)
+
+
+def test_the_network_gets_normalised_utterances(engine):
+    outputs = engine([window(5, (0, 2), (2.5, 4))])[0]
+    found = values(outputs)
+    np.testing.assert_allclose(found[:, 1], 1.0, rtol=1e-4)  # unit variance, padding left out
+    np.testing.assert_allclose(found[:, 2], [2.0, 1.5], rtol=1e-4)  # seconds that count
+    assert status(outputs).weights == "tiny 1"
+    assert "English" in status(outputs).note
+
+
+def test_a_result_does_not_depend_on_its_neighbours(engine):
+    crowd = [
+        window(30, *[(0.7 * i, 0.7 * i + 0.69) for i in range(40)], seed=1),
+        window(3, (0.3, 2.1), seed=2),
+        window(30, (0, 30), (1, 27.5), seed=3),
+        window(1, seed=4),
+    ]
+    together = engine(crowd)
+    for index, alone in enumerate(crowd):
+        np.testing.assert_allclose(
+            values(engine([alone])[0]), values(together[index]), rtol=0, atol=1e-6
+        )
+    assert [len(values(outputs)) for outputs in together] == [40, 1, 2, 0]
+    assert all(status(outputs).utterances == {} for outputs in together)
+
+
+def test_what_cannot_be_analysed_is_nan_with_a_reason(engine):
+    request = window(4, (0, 0), (1, 1.2), (3, 2), (float("nan"), 1), (0, 1))
+    request["WAVEFORM"] = np.concatenate([request["WAVEFORM"], np.zeros(32_000, np.int16)])
+    request["UTTERANCES"] = np.vstack([request["UTTERANCES"], [[4, 6]]]).astype(np.float32)
+    outputs = engine([request])[0]
+    assert np.isnan(values(outputs)).all(axis=1).tolist() == [True, True, True, True, False, True]
+    assert sorted(status(outputs).utterances) == [0, 1, 2, 3, 5]
+    assert "too short" in status(outputs).utterances[1]
+    assert status(outputs).utterances[5] == "digital silence"
+    json.loads(status(outputs).to_json())
+
+
+def test_unmasked_networks_see_equal_lengths_without_padding():
+    shapes: list[tuple[int, int]] = []
+
+    def network(waveforms, lengths):
+        shapes.append(waveforms.shape)
+        assert (lengths == waveforms.shape[1]).all()
+        return np.zeros((len(waveforms), 4), np.float32)
+
+    spans = np.array([(0, 1), (1, 2), (2, 3.5), (4, 5)], np.float32)
+    analyse_utterances([talk(6)], [spans], network, outputs=4, masked=False)
+    assert sorted(shapes) == [(1, 24_000), (3, 16_000)]
+
+
+def test_masked_networks_share_a_length_bucket_in_bounded_batches():
+    shapes: list[tuple[int, int]] = []
+
+    def network(waveforms, lengths):
+        shapes.append(waveforms.shape)
+        return np.zeros((len(waveforms), 3), np.float32)
+
+    spans = np.array([(0, 0.6 + 0.01 * i) for i in range(20)], np.float32)
+    analyse_utterances([talk(2)], [spans], network, outputs=3, masked=True)
+    assert {length for _, length in shapes} == {16_000}
+    assert [rows for rows, _ in shapes] == [MAX_BATCH_PIECES, MAX_BATCH_PIECES, 4]
+
+
+@pytest.mark.parametrize("seconds", [0.5, MAX_PIECE_S, MAX_PIECE_S + 0.01, 23.7, 30.0])
+def test_pieces_cover_a_long_utterance_and_overlap(seconds):
+    samples = np.arange(round(seconds * SAMPLE_RATE_HZ)).astype(np.float64)
+    parts = pieces(samples)  # pyright: ignore[reportArgumentType]
+    assert len({len(part) for part in parts}) == 1
+    assert len(parts[0]) <= MAX_PIECE_S * SAMPLE_RATE_HZ
+    assert parts[0][0] == 0
+    assert parts[-1][-1] == samples[-1]
+    for left, right in pairwise(parts):
+        assert left[-1] - right[0] + 1 >= OVERLAP_S * SAMPLE_RATE_HZ - 1
+
+
+def test_long_utterances_are_the_mean_of_their_pieces():
+    def network(waveforms, lengths):
+        return (
+            waveforms[:, :1] * 0 + lengths[:, np.newaxis] * [[1.0]] + waveforms.max(axis=1)[:, None]
+        )
+
+    waveform = talk(30)
+    (found,) = analyse_utterances(
+        [waveform], [np.array([(0, 30)], np.float32)], network, outputs=1, masked=True
+    )
+    parts = pieces((waveform / 32768).astype(np.float32))
+    expected = np.mean([len(part) + normalise(part).max() for part in parts])
+    np.testing.assert_allclose(found.values[0, 0], expected, rtol=1e-6)
+
+
+def test_an_output_that_is_not_finite_is_no_answer():
+    (found,) = analyse_utterances(
+        [talk(2)],
+        [np.array([(0, 1)], np.float32)],
+        lambda waveforms, _: np.full((len(waveforms), 3), np.inf, np.float32),
+        outputs=3,
+        masked=True,
+    )
+    assert np.isnan(found.values).all()
+    assert "not finite" in found.missing[0]

@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voiceman.analysis.voice_features import measure_utterances
+from voiceman.audio import SAMPLE_RATE_HZ, to_int16
+from voiceman.contracts import VOICE_FEATURE_NAMES
+
+
+def swelling_tone(seconds: float, f0_hz: float, rate_hz: float = 4.0) -> np.ndarray:
+    times_s = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    swell = 0.05 + 0.95 * np.sin(np.pi * rate_hz * times_s) ** 2
+    return to_int16((0.5 * swell * np.sin(2 * np.pi * f0_hz * times_s)).astype(np.float32))
+
+
+def spans(*pairs: tuple[float, float]) -> np.ndarray:
+    return np.array(pairs, np.float32).reshape(-1, 2)
+
+
+def by_name(row: np.ndarray) -> dict[str, float]:
+    return dict(zip(VOICE_FEATURE_NAMES, map(float, row), strict=True))
+
+
+def test_features_of_a_known_sound():
+    features, reasons = measure_utterances(swelling_tone(3.0, 180.0), spans((0, 3)))
+    found = by_name(features[0])
+    assert reasons == {}
+    assert found["f0_mean_hz"] == pytest.approx(180.0, rel=1e-3)
+    assert found["f0_sd_hz"] < 1.0
+    assert found["f0_p5_hz"] <= found["f0_mean_hz"] <= found["f0_p95_hz"]
+    assert found["syllable_count"] == 12
+    assert found["speaking_rate_syllables_per_s"] == pytest.approx(4.0)
+    assert found["articulation_rate_syllables_per_s"] == pytest.approx(4.0, rel=0.1)
+    assert found["pause_count"] == 0
+
+
+def test_each_utterance_is_measured_by_itself():
+    two_voices = np.concatenate([swelling_tone(1.0, 120.0), swelling_tone(1.0, 240.0)])
+    features, _ = measure_utterances(two_voices, spans((0, 1), (1, 2), (0, 1)))
+    alone, _ = measure_utterances(swelling_tone(1.0, 240.0), spans((0, 1)))
+    np.testing.assert_array_equal(features[1], alone[0])
+    np.testing.assert_array_equal(features[0], features[2])
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_any_number_of_utterances(count):
+    waveform = swelling_tone(20.0, 150.0)
+    pairs = [(0.5 * i, 0.5 * i + 0.5) for i in range(count)]
+    features, reasons = measure_utterances(waveform, spans(*pairs))
+    assert features.shape == (count, len(VOICE_FEATURE_NAMES))
+    assert features.dtype == np.float32
+    assert reasons == {}
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize(
+    ("span", "reason"),
+    [
+        ((0.0, 0.0), "too short"),
+        ((0.5, 0.2), "too short"),
+        ((0.2, 0.3), "too short"),
+        ((9.0, 12.0), "too short"),
+        ((math.nan, 1.0), "not a number"),
+        ((1.0, 2.0), "digital silence"),
+    ],
+)
+def test_what_cannot_be_measured_is_nan_with_a_reason(span, reason):
+    waveform = np.concatenate([swelling_tone(1.0, 150.0), np.zeros(SAMPLE_RATE_HZ, np.int16)])
+    features, reasons = measure_utterances(waveform, spans(span))
+    assert np.isnan(features).all()
+    assert reason in reasons[0]
+
+
+def test_hiss_has_a_level_but_no_f0():
+    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE_HZ)
+    hiss = to_int16(np.diff(noise, n=3, prepend=[0, 0, 0]).astype(np.float32))
+    features, reasons = measure_utterances(hiss, spans((0, 1)))
+    found = by_name(features[0])
+    assert np.isfinite(found["intensity_mean_db"])
+    assert math.isnan(found["f0_mean_hz"])
+    assert found["voiced_fraction"] == found["syllable_count"] == 0
+    assert "no voiced frames" in reasons[0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    samples=st.integers(0, 24_000),
+    start=st.floats(-1, 2, width=32),
+    end=st.floats(-1, 2, width=32),
+    amplitude=st.floats(0, 4, width=32),
+)
+def test_features_stay_in_their_bounds(seed, samples, start, end, amplitude):
+    rng = np.random.default_rng(seed)
+    sound = to_int16(
+        (amplitude * np.sin(np.cumsum(rng.uniform(0, 0.4, samples)))).astype(np.float32)
+    )
+    features, reasons = measure_utterances(sound, spans((start, end)))
+    found = by_name(features[0])
+    if np.isnan(features).any():
+        assert 0 in reasons
+    if np.isnan(features).all():
+        return
+    assert 0 <= found["voiced_fraction"] <= 1
+    assert found["syllable_count"] >= 0
+    assert 0 <= found["pause_total_s"] <= samples / SAMPLE_RATE_HZ
+    assert not found["f0_mean_hz"] < 74
+    assert not found["f0_mean_hz"] > 600

@@ -1,0 +1,137 @@
+"""From utterances to emotions: what is cut, what meets in a batch, what is pooled.
+
+The same for both emotion models. An utterance's result depends on the utterance alone: the
+length of every network input is a function of that utterance, never of its neighbours.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.analysis.cutting import cut_utterance
+from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
+
+Floats = npt.NDArray[np.float32]
+# Normalised and padded waveforms [b, n] and their true lengths [b], to outputs [b, k].
+Network = Callable[[Floats, npt.NDArray[np.int64]], Floats]
+
+# A syllable has no mood: the training utterances are 2 s and longer. Uncalibrated.
+MIN_UTTERANCE_S = 0.5
+# MSP-Podcast's turns are at most 11 s long (Lotfian & Busso 2017); longer utterances are
+# analysed in overlapping pieces of this length, and the results averaged.
+MAX_PIECE_S = 12.0
+OVERLAP_S = 2.0
+# Inputs are padded to a multiple of this, so that masked networks get full batches.
+BUCKET_S = 1.0
+# Networks without a mask get utterances cut to a multiple of this, so that equal lengths meet.
+LENGTH_STEP_S = 0.05
+# Bounds the memory of one run: padded seconds, and pieces (the requirements' default batch).
+MAX_BATCH_S = 60.0
+MAX_BATCH_PIECES = 8
+
+_VARIANCE_FLOOR = 1e-7  # as in transformers' Wav2Vec2FeatureExtractor
+
+
+@dataclass(frozen=True)
+class Emotions:
+    """The outputs of an emotion network for one window.
+
+    Attributes:
+        values: [u, k], NaN where there is none.
+        missing: why, by utterance index.
+    """
+
+    values: Floats
+    missing: dict[int, str]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    window: int
+    utterance: int
+    samples: Waveform
+
+
+def analyse_utterances(
+    waveforms: Sequence[Int16Waveform],
+    utterances: Sequence[Floats],
+    network: Network,
+    *,
+    outputs: int,
+    masked: bool,
+) -> list[Emotions]:
+    """Run an emotion network over the utterances of several windows.
+
+    Args:
+        waveforms: INT16 [n] of every window.
+        utterances: [u, 2] start and end in seconds, for every window.
+        network: the exported network.
+        outputs: how many numbers it gives per utterance, k.
+        masked: the network ignores padding (layer-norm models). Otherwise (group-norm models,
+            whose first layer mixes all samples) only equal lengths share a batch, unpadded.
+    """
+    found = [
+        Emotions(np.full((len(spans), outputs), np.nan, np.float32), {}) for spans in utterances
+    ]
+    by_length: dict[int, list[_Piece]] = {}
+    for window, (waveform, spans) in enumerate(zip(waveforms, utterances, strict=True)):
+        for index, span in enumerate(spans):
+            cut = cut_utterance(waveform, span, MIN_UTTERANCE_S)
+            if isinstance(cut, str):
+                found[window].missing[index] = cut
+                continue
+            for samples in pieces(cut if masked else _whole_steps(cut)):
+                length = _padded_length(len(samples)) if masked else len(samples)
+                by_length.setdefault(length, []).append(_Piece(window, index, samples))
+    sums: dict[tuple[int, int], list[Floats]] = {}
+    for length, group in sorted(by_length.items()):
+        for piece, output in _run(group, length, network):
+            sums.setdefault((piece.window, piece.utterance), []).append(output)
+    for (window, index), parts in sums.items():
+        value = np.mean(parts, axis=0, dtype=np.float64)
+        if np.isfinite(value).all():
+            found[window].values[index] = value
+        else:
+            found[window].missing[index] = "the network's output is not finite"
+    return found
+
+
+def pieces(samples: Waveform) -> list[Waveform]:
+    """An utterance, or overlapping pieces of equal length that cover it."""
+    longest = int(MAX_PIECE_S * SAMPLE_RATE_HZ)
+    if len(samples) <= longest:
+        return [samples]
+    step = longest - int(OVERLAP_S * SAMPLE_RATE_HZ)
+    count = -(-(len(samples) - longest) // step) + 1
+    starts = np.linspace(0, len(samples) - longest, count).round().astype(int)
+    return [samples[start : start + longest] for start in starts]
+
+
+def normalise(samples: Waveform) -> Waveform:
+    """Zero mean and unit variance, as wav2vec2 models are trained."""
+    exact = samples.astype(np.float64)
+    return ((exact - exact.mean()) / np.sqrt(exact.var() + _VARIANCE_FLOOR)).astype(np.float32)
+
+
+def _whole_steps(samples: Waveform) -> Waveform:
+    step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
+    return samples[: len(samples) // step * step]
+
+
+def _padded_length(length: int) -> int:
+    bucket = int(BUCKET_S * SAMPLE_RATE_HZ)
+    return -(-length // bucket) * bucket
+
+
+def _run(group: Sequence[_Piece], length: int, network: Network) -> Iterator[tuple[_Piece, Floats]]:
+    """Run pieces of one input length in batches."""
+    most = max(1, min(MAX_BATCH_PIECES, int(MAX_BATCH_S * SAMPLE_RATE_HZ) // length))
+    for first in range(0, len(group), most):
+        batch = group[first : first + most]
+        inputs = np.zeros((len(batch), length), np.float32)
+        for row, piece in zip(inputs, batch, strict=True):
+            row[: len(piece.samples)] = normalise(piece.samples)
+        lengths = np.array([len(piece.samples) for piece in batch], np.int64)
+        yield from zip(batch, network(inputs, lengths), strict=True)
