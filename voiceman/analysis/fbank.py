@@ -22,11 +22,6 @@ _POWER_FLOOR = 1e-10
 _RANGE_DB = 80.0  # below the loudest value of the utterance, everything is equally quiet
 
 
-def frame_count(sample_count: int) -> int:
-    """Frames of `log_mel_features` for a waveform of so many samples."""
-    return sample_count // HOP_SAMPLES + 1
-
-
 def log_mel_features(waveform: Waveform) -> Features:
     """Log mel energies of one utterance, each mel band with mean zero.
 

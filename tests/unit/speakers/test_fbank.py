@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from voiceman.analysis.fbank import frame_count, log_mel_features
+from voiceman.analysis.fbank import log_mel_features
 
 # In a process of its own: speechbrain imports torchaudio, which is not installed, and leaves
 # lazy modules behind that break whoever inspects sys.modules, hypothesis for one.
@@ -48,7 +48,7 @@ def test_equal_to_speechbrain_within_a_hundredth_of_a_decibel(tmp_path):
     reference = np.load(files[1])
     for name, waveform in waveforms.items():
         features = log_mel_features(waveform)
-        assert features.shape == (frame_count(len(waveform)), 80)
+        assert features.shape == (len(waveform) // 160 + 1, 80)
         np.testing.assert_allclose(features, reference[name], atol=1e-2)
         assert np.abs(features - reference[name]).mean() < 1e-4
 
