@@ -23,6 +23,7 @@ FINDING_WEIGHT = 0.5  # from here on a hit is a finding, below it a mention
 
 _REACH = 40  # characters before and after a hit in which a context rule looks
 _SAID_DIRECTLY = "said directly"
+_WORD_REST = re.compile(r"\w{0,10}")  # endings that a pattern leaves open belong to its hit
 # A Hangul syllable written as jamo, or any character with its combining marks.
 _CLUSTER = re.compile(
     "[\u1100-\u115f][\u1160-\u11a7](?:[\u11a8-\u11ff])?|.[\u0300-\u036f]*", re.DOTALL
@@ -94,6 +95,8 @@ def _hit(pattern: Pattern, rules: Sequence[ContextRule], text: str, start: int, 
     ]
     weight = min((rule.weight for rule in lowering), default=1.0)
     context = "; ".join(rule.reason for rule in lowering) or _SAID_DIRECTLY
+    whole_word = _WORD_REST.match(text, end)
+    end = whole_word.end() if whole_word else end
     return Hit(pattern.category, pattern.id, start, end, pattern.severity, weight, context)
 
 

@@ -14,7 +14,7 @@ from voiceman.analysis.cutting import cut_utterance
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
 
 Floats = npt.NDArray[np.float32]
-# Normalised and padded waveforms [b, n] and their true lengths [b], to outputs [b, k].
+# Padded waveforms [b, n] and their true lengths [b], to outputs [b, k].
 Network = Callable[[Floats, npt.NDArray[np.int64]], Floats]
 
 # A syllable has no mood: the training utterances are 2 s and longer. Uncalibrated.
@@ -70,7 +70,8 @@ def analyse_utterances(
         network: the exported network.
         outputs: how many numbers it gives per utterance, k.
         masked: the network ignores padding (layer-norm models). Otherwise (group-norm models,
-            whose first layer mixes all samples) only equal lengths share a batch, unpadded.
+            whose first layer mixes all samples) only equal lengths share a batch, unpadded,
+            and the network normalises by itself.
     """
     found = [
         Emotions(np.full((len(spans), outputs), np.nan, np.float32), {}) for spans in utterances
@@ -82,8 +83,7 @@ def analyse_utterances(
             if isinstance(cut, str):
                 found[window].missing[index] = cut
                 continue
-            for samples in pieces(cut if masked else _whole_steps(cut)):
-                length = _padded_length(len(samples)) if masked else len(samples)
+            for length, samples in _network_inputs(cut, masked):
                 by_length.setdefault(length, []).append(_Piece(window, index, samples))
     sums: dict[tuple[int, int], list[Floats]] = {}
     for length, group in sorted(by_length.items()):
@@ -115,14 +115,14 @@ def normalise(samples: Waveform) -> Waveform:
     return ((exact - exact.mean()) / np.sqrt(exact.var() + _VARIANCE_FLOOR)).astype(np.float32)
 
 
-def _whole_steps(samples: Waveform) -> Waveform:
-    step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
-    return samples[: len(samples) // step * step]
-
-
-def _padded_length(length: int) -> int:
+def _network_inputs(cut: Waveform, masked: bool) -> list[tuple[int, Waveform]]:
+    """The pieces of an utterance as the network wants them, each with its padded length."""
+    if not masked:
+        step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
+        whole_steps = cut[: len(cut) // step * step]
+        return [(len(piece), piece) for piece in pieces(whole_steps)]
     bucket = int(BUCKET_S * SAMPLE_RATE_HZ)
-    return -(-length // bucket) * bucket
+    return [(-(-len(piece) // bucket) * bucket, normalise(piece)) for piece in pieces(cut)]
 
 
 def _run(group: Sequence[_Piece], length: int, network: Network) -> Iterator[tuple[_Piece, Floats]]:
@@ -132,6 +132,6 @@ def _run(group: Sequence[_Piece], length: int, network: Network) -> Iterator[tup
         batch = group[first : first + most]
         inputs = np.zeros((len(batch), length), np.float32)
         for row, piece in zip(inputs, batch, strict=True):
-            row[: len(piece.samples)] = normalise(piece.samples)
+            row[: len(piece.samples)] = piece.samples
         lengths = np.array([len(piece.samples) for piece in batch], np.int64)
         yield from zip(batch, network(inputs, lengths), strict=True)

@@ -85,7 +85,7 @@ def test_positions_are_those_of_the_text_that_was_given():
         text = unicodedata.normalize(form, "\u200b자, 너 진짜 죽여\n버릴 거야!")
         (hit,) = find(text)
         passage = unicodedata.normalize("NFC", text[hit.start : hit.end])
-        assert passage == "죽여\n버릴 거"
+        assert passage == "죽여\n버릴 거야"
 
 
 def test_one_passage_counts_once_per_category():

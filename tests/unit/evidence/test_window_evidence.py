@@ -77,7 +77,7 @@ def test_a_threat_is_found_in_its_utterance():
     assert first["findings"] == []
     (hit,) = second["findings"]
     assert (hit["category"], hit["weight"]) == ("threat", 1.0)
-    assert second["text"][hit["start"] : hit["end"]] == hit["text"] == "죽여버릴 거"
+    assert second["text"][hit["start"] : hit["end"]] == hit["text"] == "죽여버릴 거야"
     assert first["score"]["value"] == 0
     assert second["score"]["value"] > 75
     assert evidence["score"] == second["score"]
