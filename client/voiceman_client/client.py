@@ -143,10 +143,7 @@ class Client:
             voiceman=version("voiceman"),
             options=asdict(options),
             server=describe_server(self._server),
-            models={
-                model.name: {"version": model.version, "state": model.state}
-                for model in describe_models(self._server)
-            },
+            models={model.name: model.version for model in describe_models(self._server)},
         )
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:

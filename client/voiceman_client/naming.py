@@ -28,10 +28,10 @@ def result_names(paths: Sequence[Path], folder: Path) -> dict[Path, str]:
 
 def _belongs_to_another(result: Path, recording: Path) -> bool:
     """Whether a result file is there and was not made of this recording."""
+    if not result.exists():
+        return False
     try:
         made_of = json.loads(result.read_text(encoding="utf-8"))["provenance"]["source"]["file"]
-    except FileNotFoundError:
-        return False
     except (OSError, ValueError, KeyError, TypeError):
         return True
     return Path(made_of).absolute() != recording.absolute()

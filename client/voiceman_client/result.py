@@ -16,6 +16,7 @@ from voiceman.evidence import (
     RESULT_SCHEMA,
     Evidence,
     Flag,
+    ModelWeights,
     Score,
     Segment,
     Speaker,
@@ -63,6 +64,13 @@ class ResultWindow(TypedDict):
     unavailable: dict[str, str]
 
 
+class UsedModel(TypedDict):
+    """A model: its version in the server's repository, and its weights if it has any."""
+
+    version: str
+    weights: NotRequired[ModelWeights]
+
+
 class Provenance(TypedDict):
     """What the result was made of and with."""
 
@@ -73,7 +81,7 @@ class Provenance(TypedDict):
     voiceman: str
     options: dict[str, Any]
     server: dict[str, str]
-    models: dict[str, dict[str, Any]]
+    models: dict[str, UsedModel]
 
 
 class Result(TypedDict):
@@ -89,6 +97,7 @@ class Result(TypedDict):
     windows: list[ResultWindow]
     flags: list[Flag]
     unavailable: dict[str, str]
+    notes: dict[str, str]
     provenance: Provenance
 
 
@@ -119,13 +128,13 @@ class Made:
         voiceman: version of the client.
         options: as the caller gave them.
         server: name and version of the server.
-        models: what the server says of each model.
+        models: version of each model in the server's repository.
     """
 
     voiceman: str
     options: Mapping[str, Any]
     server: Mapping[str, str]
-    models: Mapping[str, Mapping[str, Any]]
+    models: Mapping[str, str]
 
 
 def assemble(
@@ -165,6 +174,7 @@ def assemble(
         windows=sorted((_window(item) for item in heard), key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
+        notes={name: note for item in heard for name, note in item.evidence["notes"].items()},
         provenance=Provenance(
             source={"file": recording.source.path, **_without_path(recording)},
             duration=round(recording.duration_s, _DIGITS),
@@ -173,9 +183,18 @@ def assemble(
             voiceman=made.voiceman,
             options=dict(made.options),
             server=dict(made.server),
-            models={name: dict(said) for name, said in made.models.items()},
+            models=_models(heard, made),
         ),
     )
+
+
+def _models(heard: Sequence[Heard], made: Made) -> dict[str, UsedModel]:
+    """All models of the server, with the weights that the evidence rests on."""
+    models = {name: UsedModel(version=version) for name, version in made.models.items()}
+    for item in heard:
+        for name, weights in item.evidence["models"].items():
+            models.setdefault(name, UsedModel(version=""))["weights"] = weights
+    return models
 
 
 def _when(item: Mapping[str, Any]) -> tuple[float, float]:

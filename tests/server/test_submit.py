@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,29 +16,31 @@ from media import write_sound
 import voiceman_client
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.contracts import MODELS
+from voiceman.manifest import sha256_of
 from voiceman_client.decode import decode
 
 CLIENT = Path(sys.executable).with_name("voiceman-client")
 SCHEMA = json.loads(files("voiceman_client").joinpath("result.schema.json").read_text())
 
 
+def run_client(server, folder, *arguments, **options):
+    """Run `voiceman-client` in a folder; returns the finished process."""
+    return subprocess.run(
+        [CLIENT, *map(str, arguments)],
+        env=os.environ | {"VOICEMAN_SERVER": server.grpc_url},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
+    )
+
+
 @pytest.fixture
 def client(server, tmp_path):
     """Run `voiceman-client` in a folder of its own; returns the finished process."""
-
-    def run(*arguments, **options):
-        return subprocess.run(
-            [CLIENT, *map(str, arguments)],
-            env=os.environ | {"VOICEMAN_SERVER": server.grpc_url},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            **options,
-        )
-
-    return run
+    return partial(run_client, server, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +56,22 @@ def read_result(path):
     return result
 
 
-def excerpt(path, samples, start_s, end_s):
-    return write_sound(
-        path, samples[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
-    )
+def excerpt(path, samples, start_s, end_s, codec="pcm_s16le"):
+    span = slice(round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ))
+    return write_sound(path, samples[span], codec)
 
 
-def test_a_call_becomes_text_with_two_speakers(client, call, tmp_path):
+@pytest.fixture(scope="module")
+def submitted(server, call, tmp_path_factory):
+    """The folder with all files of the telephone call, submitted once."""
     path, _ = call
-    done = client("submit", path, "--format", "json,srt,vtt,txt", "--language", "en")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "results/sample.json\n"
-    result = read_result(tmp_path / "results/sample.json")
+    folder = tmp_path_factory.mktemp("submitted")
+    run_client(server, folder, "submit", path, "--format", "json,srt,vtt,txt", "--speakers", 2)
+    return folder / "results"
+
+
+def test_a_call_becomes_text_with_two_speakers(submitted):
+    result = read_result(submitted / "sample.json")
     text = " ".join(segment["text"] for segment in result["segments"])
     assert "New Jersey" in text
     assert "Chicago" in text
@@ -73,14 +80,17 @@ def test_a_call_becomes_text_with_two_speakers(client, call, tmp_path):
     assert {word["speaker"] for word in result["word_segments"]} == {
         speaker["id"] for speaker in result["speakers"]
     }
-    for name in ("sample.srt", "sample.vtt", "sample.txt"):
-        assert "Chicago" in (tmp_path / "results" / name).read_text()
 
 
-def test_word_times_lie_within_the_speech(client, call, tmp_path):
+def test_every_format_holds_the_text(submitted):
+    assert sorted(path.suffix for path in submitted.iterdir()) == [".json", ".srt", ".txt", ".vtt"]
+    for path in submitted.iterdir():
+        assert "Chicago" in path.read_text()
+
+
+def test_word_times_lie_within_the_speech(submitted, call):
     path, _ = call
-    assert client("submit", path).returncode == 0
-    words = read_result(tmp_path / "results/sample.json")["word_segments"]
+    words = read_result(submitted / "sample.json")["word_segments"]
     turns = [line.split() for line in path.with_suffix(".rttm").read_text().splitlines()]
     spans = [(float(turn[3]), float(turn[3]) + float(turn[4])) for turn in turns]
     middles = np.array([(word["start"] + word["end"]) / 2 for word in words])
@@ -89,20 +99,30 @@ def test_word_times_lie_within_the_speech(client, call, tmp_path):
     assert inside > 0.9
 
 
+def test_provenance_names_what_the_result_rests_on(submitted, call):
+    path, _ = call
+    provenance = read_result(submitted / "sample.json")["provenance"]
+    assert provenance["options"]["speakers"] == 2
+    assert provenance["models"].keys() >= MODELS.keys()
+    assert len(provenance["models"]["whisper"]["weights"]["sha256"]) == 64
+    assert provenance["source"]["sha256"] == sha256_of(path)
+    assert provenance["server"]["name"] == "triton"
+
+
 def test_many_recordings_share_batches_and_none_fails(client, call, tmp_path):
     _, samples = call
     folder = tmp_path / "calls"
     folder.mkdir()
-    for number in range(8):
+    for number in range(5):
         start = 6.5 + number
-        excerpt(folder / f"{number}.flac", samples, start, start + 2 + number)
+        excerpt(folder / f"{number}.flac", samples, start, start + 2 + number, "flac")
     before = statistics(client)
     done = client("submit", folder, "--workers", 2)
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.split()) == [f"results/{n}.json" for n in range(8)]
+    assert sorted(done.stdout.split()) == [f"results/{n}.json" for n in range(5)]
     after = statistics(client)
-    assert after["forensic"]["inferences"] - before["forensic"]["inferences"] == 8
-    for number in range(8):
+    assert after["forensic"]["inferences"] - before["forensic"]["inferences"] == 5
+    for number in range(5):
         read_result(tmp_path / f"results/{number}.json")
 
 
@@ -147,16 +167,6 @@ def test_equal_names_from_two_folders_both_stay(client, call, tmp_path):
         "a/call.wav",
         "b/call.wav",
     }
-
-
-def test_provenance_names_what_the_result_rests_on(client, call, tmp_path):
-    path, _ = call
-    assert client("submit", path, "--speakers", 2).returncode == 0
-    provenance = read_result(tmp_path / "results/sample.json")["provenance"]
-    assert provenance["options"]["speakers"] == 2
-    assert provenance["models"].keys() >= MODELS.keys()
-    assert provenance["source"]["codec"] == "pcm_s16le"
-    assert provenance["server"]["name"] == "triton"
 
 
 def test_programs_get_results_without_files(server, call, tmp_path):

@@ -14,7 +14,8 @@ from voiceman_client.windows import Span
 from voiceman_client.writers import to_json, to_srt, to_txt, to_vtt
 
 SCORE = {"value": None, "coverage": 0.0, "components": []}
-MADE = Made("0.1.0", {"language": "auto"}, {"name": "triton", "version": "2.51"}, {})
+WEIGHTS = {"name": "whisper-base", "version": "1", "precision": "fp32", "sha256": "2" * 64}
+MADE = Made("0.1.0", {"language": "auto"}, {"name": "triton", "version": "2.51"}, {"whisper": "1"})
 
 
 def recording(seconds=70.0, channels=(None,), flags=()):
@@ -33,6 +34,7 @@ def utterance(start, end, text):
         "end": end,
         "text": text,
         "words": [],
+        "findings": [],
         "emotion_dimensional": None,
         "emotion_categorical": None,
         "voice_features": {"f0_mean_hz": 120.0, "pause_total_s": None},
@@ -54,6 +56,8 @@ def heard(start_s, end_s, segments, utterances, *, language="en", channel=None, 
         "utterances": utterances,
         "flags": list(flags),
         "unavailable": {},
+        "notes": {"score": "no verdict"},
+        "models": {"whisper": WEIGHTS},
         "score": SCORE,
     }
     span = Span(round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ))
@@ -138,6 +142,13 @@ def test_speakers_of_words_and_segments_are_those_of_the_utterances(conversation
 
 def test_the_language_is_the_one_spoken_longest(conversation):
     assert conversation["language"] == "fr"
+
+
+def test_provenance_holds_versions_and_hashes(conversation):
+    provenance = conversation["provenance"]
+    assert provenance["models"] == {"whisper": {"version": "1", "weights": WEIGHTS}}
+    assert provenance["source"]["sha256"] == "0" * 64
+    assert conversation["notes"] == {"score": "no verdict"}
 
 
 def test_no_speech_is_a_result():

@@ -69,6 +69,8 @@ class FakeServer:
             "utterances": [utterance(0.0, end, "a")],
             "flags": [],
             "unavailable": {},
+            "notes": {},
+            "models": {},
             "score": SCORE,
         }
         return Answer(EVIDENCE=text(evidence), SPEAKER_EMBEDDING=np.zeros((1, 1, 192), np.float32))
