@@ -37,10 +37,10 @@ _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-_ATTEMPTS = 6
+_ATTEMPTS = 9  # over half a minute: a server that restarts or reloads a model is back by then
 _FIRST_DELAY_S = 0.25
 _MAX_DELAY_S = 8.0
-_RETRIED = (QueueFullError, ServerUnreachableError)
+_RETRIED = (QueueFullError, ServerNotReadyError, ServerUnreachableError)
 
 Arrays = Mapping[str, npt.NDArray[Any] | str | list[str]]
 
@@ -57,7 +57,7 @@ class Server:
         self.grpc.close()
 
     async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
-        """Call a model; a full queue or a lost connection is tried again, six times at most.
+        """Call a model; a full queue, a lost connection or a model that is away is tried again.
 
         Args:
             model: a name in `voiceman.contracts.MODELS`.

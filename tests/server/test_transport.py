@@ -1,0 +1,121 @@
+"""Calls to a real server that is full, slow or gone: each has its own deadline and error."""
+
+import asyncio
+import time
+
+import pytest
+
+from voiceman.errors import (
+    DeadlineExceededError,
+    QueueFullError,
+    ServerNotReadyError,
+    ServerUnreachableError,
+)
+from voiceman.server.settings import Ports
+from voiceman_client import transport
+from voiceman_client.transport import Server, read_array
+
+# The contract of `utterances`, answered after as many tenths of a second as the text says.
+CONFIG = """
+backend: "python"
+max_batch_size: 1
+input [
+  { name: "ALIGNED_TRANSCRIPT" data_type: TYPE_STRING dims: [ 1 ] },
+  { name: "TURNS" data_type: TYPE_FP32 dims: [ -1, 2 ] optional: true }
+]
+output [ { name: "UTTERANCES" data_type: TYPE_FP32 dims: [ -1, 2 ] } ]
+dynamic_batching { default_queue_policy { max_queue_size: 1 } }
+instance_group [ { count: 1 kind: KIND_CPU } ]
+"""
+SLEEPER = """
+import time
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        text = pb_utils.get_input_tensor_by_name(request, "ALIGNED_TRANSCRIPT").as_numpy()
+        tenths = int(text[0, 0] or 0)
+        time.sleep(tenths / 10)
+        utterances = np.array([[[0, tenths]]], np.float32)
+        return pb_utils.InferenceResponse([pb_utils.Tensor("UTTERANCES", utterances)])
+"""
+
+
+@pytest.fixture
+def address(repository):
+    repository.add("utterances", CONFIG, SLEEPER)
+    with repository.start() as running:
+        yield running.grpc_url
+
+
+def call_all(address, tenths, timeout_s=60.0):
+    """Send all at once; the answers, or the errors, in order."""
+
+    async def send():
+        server = Server(address)
+        try:
+            return await asyncio.gather(
+                *(server.infer("utterances", slow(t), timeout_s) for t in tenths),
+                return_exceptions=True,
+            )
+        finally:
+            server.close()
+
+    return asyncio.run(send())
+
+
+def slow(tenths):
+    return {"ALIGNED_TRANSCRIPT": str(tenths)}
+
+
+def test_a_full_queue_is_tried_again_until_there_is_room(address, monkeypatch):
+    answers = call_all(address, [3, 3, 3, 3])
+    assert [read_array(answer, "UTTERANCES")[0, 1] for answer in answers] == [3, 3, 3, 3]
+    monkeypatch.setattr(transport, "_ATTEMPTS", 1)
+    refused = [a for a in call_all(address, [3, 3, 3, 3]) if isinstance(a, Exception)]
+    assert refused
+    assert all(isinstance(error, QueueFullError) for error in refused)
+    assert "lower --in-flight" in str(refused[0])
+
+
+def test_a_deadline_ends_one_call_and_not_the_others(address):
+    late, in_time = call_all(address, [30, 0], timeout_s=1.0), call_all(address, [0])
+    assert isinstance(late[0], DeadlineExceededError)
+    assert "utterances: no answer in 1 s" in str(late[0])
+    assert read_array(in_time[0], "UTTERANCES").shape == (1, 2)
+
+
+def test_cancelled_calls_leave_the_connection_usable(address):
+    async def cancel_then_ask():
+        server = Server(address)
+        late = asyncio.create_task(server.infer("utterances", slow(5), 30.0))
+        await asyncio.sleep(0.1)
+        late.cancel()
+        answer = await server.infer("utterances", slow(1), 30.0)
+        server.close()
+        return late.cancelled(), answer
+
+    cancelled, answer = asyncio.run(cancel_then_ask())
+    assert cancelled
+    assert read_array(answer, "UTTERANCES")[0, 1] == 1
+
+
+def test_a_model_that_does_not_come_back_is_named_within_the_deadline(address):
+    async def ask():
+        return await Server(address).infer("recording_summary", {}, 2.0)
+
+    began = time.monotonic()
+    with pytest.raises(ServerNotReadyError, match="recording_summary"):
+        asyncio.run(ask())
+    assert time.monotonic() - began < 3
+
+
+def test_nobody_at_the_address_is_said_within_the_deadline():
+    closed = f"127.0.0.1:{Ports.automatic().resolve('127.0.0.1').grpc}"
+    (error,) = call_all(closed, [0], timeout_s=2.0)
+    assert isinstance(error, ServerUnreachableError)
+    assert f"{closed}: utterances: nobody answers" in str(error)
