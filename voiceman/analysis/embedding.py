@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.cutting import cut_utterance
 from voiceman.analysis.fbank import HOP_SAMPLES, log_mel_features
-from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform, to_float32
+from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 
 Floats = npt.NDArray[np.float32]
@@ -57,7 +58,7 @@ def embed_utterances(
     by_length: dict[int, list[tuple[int, int, Waveform]]] = {}
     for window, (waveform, spans) in enumerate(zip(waveforms, utterances, strict=True)):
         for index, span in enumerate(spans):
-            cut = _cut(waveform, span)
+            cut = _whole_steps(cut_utterance(waveform, span, MIN_UTTERANCE_S))
             if isinstance(cut, str):
                 found[window].missing[index] = cut
             else:
@@ -73,19 +74,11 @@ def embed_utterances(
     return found
 
 
-def _cut(waveform: Int16Waveform, span: Floats) -> Waveform | str:
-    """The samples of an utterance in whole length steps, or why it has no embedding."""
-    if not np.isfinite(span).all():
-        return "start or end is not a number"
-    first, last = (np.clip(span.astype(np.float64), 0, None) * SAMPLE_RATE_HZ).round().astype(int)
-    cut = waveform[first : max(first, last)]
-    if len(cut) < MIN_UTTERANCE_S * SAMPLE_RATE_HZ:
-        seconds = len(cut) / SAMPLE_RATE_HZ
-        return f"{seconds:.2f} s of sound; {MIN_UTTERANCE_S} s are needed to tell a speaker"
-    cut = cut[: len(cut) // _LENGTH_STEP_SAMPLES * _LENGTH_STEP_SAMPLES]
-    if not cut.any():
-        return "digital silence"
-    return to_float32(cut)
+def _whole_steps(cut: Waveform | str) -> Waveform | str:
+    """A cut in whole length steps; a reason stays a reason."""
+    if isinstance(cut, str):
+        return cut
+    return cut[: len(cut) // _LENGTH_STEP_SAMPLES * _LENGTH_STEP_SAMPLES]
 
 
 def _normalise(vectors: Floats) -> Floats:

@@ -30,7 +30,7 @@ _EMOTION_OUTPUTS = {
     "arousal": ("emotion_dimensional", "arousal"),
     "negative_valence": ("emotion_dimensional", "valence"),
 }
-NEEDS_BASELINE = "needs the speaker's baseline: see the recording summary"
+NEEDS_BASELINE = "needs the speaker's own baseline, which this version does not measure"
 
 _DIGITS = 4
 

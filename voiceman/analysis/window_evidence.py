@@ -28,12 +28,10 @@ from voiceman.evidence import (
     Utterance,
     Word,
 )
+from voiceman.languages import WITHOUT_SPACES
 from voiceman.status import Status
 
 Float32s = npt.NDArray[np.float32]
-
-# Written without spaces between words.
-LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 
 _NO_NUMBER = "the model gave no number for this utterance"
 _DIGITS = 4
@@ -209,7 +207,7 @@ def _utterance(
 
 
 def _join(words: Sequence[Word], language: str) -> str:
-    between = "" if language in LANGUAGES_WITHOUT_SPACES else " "
+    between = "" if language in WITHOUT_SPACES else " "
     return between.join(word["word"].strip() for word in words)
 
 

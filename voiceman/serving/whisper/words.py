@@ -4,8 +4,8 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Written without spaces between words: every character is a word of its own.
-LANGUAGES_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+from voiceman.languages import WITHOUT_SPACES
+
 _OPENING = "\"'“¿([{-"
 _CLOSING = "\"'.。,，!！?？:：”)]}、"
 _INCOMPLETE = "\ufffd"  # what a part of a UTF-8 character decodes to
@@ -31,7 +31,7 @@ def group_words(tokens: Sequence[int], decode: Decode, language: str) -> list[To
         language: ISO 639-1 code, which says where words end.
     """
     words = _complete_characters(tokens, decode)
-    if language not in LANGUAGES_WITHOUT_SPACES:
+    if language not in WITHOUT_SPACES:
         words = _join_until_space(words)
     return [
         TokenWord(word.text.strip(), word.first, word.last)
