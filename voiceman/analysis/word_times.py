@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.errors import InvalidRequestError
-from voiceman.evidence import AlignedTranscript, Segment, Transcript, WhisperWord, Word
+from voiceman.evidence import AlignedTranscript, Flag, Segment, Transcript, WhisperWord, Word
 
 ALIGNER = "whisper-cross-attention"
 FRAME_S = 0.02
@@ -19,6 +19,8 @@ SENTENCE_ENDS = tuple(".。!！?？")
 # openai/whisper: no word's expected length is above this, and twice the median is too long.
 MAX_MEDIAN_S = 0.7
 TOO_LONG = 2.0
+# Nobody says a word per frame: text that fits only so was not heard but made up, or repeated.
+MIN_WORD_S = 0.02
 # How far a word may reach over the segment's own times before those are believed.
 SEGMENT_TOLERANCE_S = 0.5
 
@@ -67,7 +69,8 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
     """Give every word of a transcript its times.
 
     Words follow each other, none lies outside its segment or the window; a segment's own
-    times move where its words say so.
+    times move where its words say so. A segment whose words find no sound is flagged
+    "words_without_sound": its text is kept, but was probably not said.
 
     Args:
         transcript: words name their rows; the row behind a word's last is where it ends.
@@ -90,6 +93,7 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
     usual_s = _usual_duration(words)
     _shorten_after_sentences(words, usual_s)
     segments: list[Segment] = []
+    flags = [*transcript["flags"], *_squeezed(transcript, times)]
     last_end = 0.0
     for segment in transcript["segments"]:
         own, words = words[: len(segment["words"])], words[len(segment["words"]) :]
@@ -112,7 +116,7 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
         "no_speech_probability": transcript["no_speech_probability"],
         "compression_ratio": transcript["compression_ratio"],
         "segments": segments,
-        "flags": transcript["flags"],
+        "flags": flags,
         "aligner": ALIGNER,
     }
 
@@ -128,6 +132,27 @@ def _row_times(words: Sequence[WhisperWord], attention: Matrix) -> npt.NDArray[n
     if not needed:
         return np.zeros(0)
     return first_frames(attention) * FRAME_S
+
+
+def _squeezed(transcript: Transcript, times: npt.NDArray[np.float64]) -> list[Flag]:
+    """A flag for every segment whose words have no sound left to lie on."""
+    flags: list[Flag] = []
+    for segment in transcript["segments"]:
+        words = segment["words"]
+        if len(words) < 2:
+            continue
+        sound_s = float(times[words[-1]["row_end"]] - times[words[0]["row_start"]])
+        if sound_s < MIN_WORD_S * len(words):
+            detail = f"{len(words)} words in {sound_s:.2f} s of sound"
+            flags.append(
+                Flag(
+                    kind="words_without_sound",
+                    start=segment["start"],
+                    end=segment["end"],
+                    detail=detail,
+                )
+            )
+    return flags
 
 
 def _usual_duration(words: Sequence[Word]) -> float:

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from conftest import CPU, IDS, Oracle
+from tiny_whisper import CPU, IDS, Oracle
 
 from voiceman.audio import Waveform
 from voiceman.serving.whisper.alignment import OUTSIDE, normalise, stack_blocks

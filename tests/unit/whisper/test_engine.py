@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CPU, FIRST_TIMESTAMP, IDS, Oracle, make_checkpoint
+from tiny_whisper import CPU, FIRST_TIMESTAMP, IDS, Oracle, make_checkpoint
 
 from voiceman.audio import Waveform
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, ServerError

@@ -110,6 +110,16 @@ def test_a_word_does_not_swallow_the_pause_before_its_segment() -> None:
     assert first["start"] == pytest.approx(4.8 - 2 * 0.4)
 
 
+def test_words_that_no_sound_is_left_for_are_flagged() -> None:
+    spans = [(0, 40), (40, 99), (99, 100), (99, 100), (99, 100), (99, 100)]
+    said = (0.0, 2.0, [("one", 0, 1), ("two", 1, 2)])
+    made_up = (2.0, 4.0, [("one", 2, 3), ("two", 3, 4), ("three", 4, 5)])
+    aligned = align_words(transcript(2.0, said, made_up), attention_of(*spans, frames=100))
+    assert [flag["kind"] for flag in aligned["flags"]] == ["words_without_sound"]
+    assert aligned["flags"][0]["detail"] == "3 words in 0.00 s of sound"
+    assert [segment["text"] for segment in aligned["segments"]] == ["one two", "one two three"]
+
+
 @given(
     st.integers(1, 6).flatmap(
         lambda count: st.tuples(

@@ -1,5 +1,5 @@
 import pytest
-from conftest import byte_tokenizer
+from tiny_whisper import byte_tokenizer
 
 from voiceman.serving.whisper.words import group_words
 
