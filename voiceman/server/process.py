@@ -132,8 +132,8 @@ def _arguments(
     options = ["--disable-auto-complete-config"]
     options += [f"--{name}={value}" for name, value in arguments.items()]
     if not any(Path("/dev").glob("nvidia[0-9]*")):
-        # Without a GPU these only log errors that are none.
-        options += ["--allow-gpu-metrics=false", "--pinned-memory-pool-byte-size=0"]
+        # Without a GPU it only logs errors that are none.
+        options.append("--allow-gpu-metrics=false")
     if settings.models:
         # Who may load models may run code: nobody knows this key.
         key = secrets.token_hex(16)
