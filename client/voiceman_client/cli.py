@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voiceman.errors import (
+    InvalidRequestError,
     ResultNotWrittenError,
     ServerNotReadyError,
     ServerUnreachableError,
@@ -29,7 +30,7 @@ from voiceman_client.inputs import find_recordings
 from voiceman_client.naming import result_names
 from voiceman_client.progress import ProgressDisplay
 from voiceman_client.status import ModelStatus
-from voiceman_client.submit import Limits, OptionValues, Outcome
+from voiceman_client.submit import Limits, OptionValues, Outcome, SubmitOptions
 from voiceman_client.transport import DEFAULT_SERVER
 from voiceman_client.writers import FORMATS, write_result
 
@@ -160,6 +161,10 @@ def submit(
     PATH is a file, a folder (searched to any depth), a glob pattern, or - for a list of paths
     on standard input, one per line. Prints the path of each result as soon as it is written.
     """
+    try:
+        SubmitOptions(**options)
+    except InvalidRequestError as err:
+        raise click.UsageError(str(err)) from err
     listed = sys.stdin if "-" in paths else ()
     recordings, missing = find_recordings(paths, listed)
     failures: list[VoicemanError] = list(missing)

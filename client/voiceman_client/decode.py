@@ -35,6 +35,8 @@ DEMUXERS = "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,amr,mov,matroska,asf,avi"
 _STATES_DURATION = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flac", "wav"}
 _DURATION_TOLERANCE_S = 0.5  # codec delay and padding are below this
 _GAP_S = 0.1  # shorter jumps of the time stamps are jitter of the container
+_LONGEST_GAP_S = 60.0  # where the container does not say how long it is; longer ones are damage
+MAX_RECORDING_S = 12 * 3600.0  # a small file can claim to hold days; 12 h are 1.4 GB a channel
 _UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF}  # written by recorders that stream
 
 Channels = npt.NDArray[np.int16]  # [c, n]
@@ -176,12 +178,14 @@ def _read(
     blocks = [np.zeros((2 if layout == "stereo" else 1, 0), np.int16)]
     resampler = _resampler(layout)
     heard_s, origin_s = 0.0, None
+    stated_s = _stated_duration(container, stream)
     for frame in _frames(container, stream, damage):
         _check_finite(path, frame, heard_s)
         if frame.time is not None:
             origin_s = frame.time if origin_s is None else origin_s
             gap_s = frame.time - origin_s - heard_s
-            if gap_s > _GAP_S:
+            longest_s = _LONGEST_GAP_S if stated_s is None else stated_s - heard_s
+            if _GAP_S < gap_s <= longest_s:
                 blocks += _resample(resampler, None)
                 resampler = _resampler(layout)
                 silence = round(gap_s * SAMPLE_RATE_HZ)
@@ -189,6 +193,10 @@ def _read(
                 gaps.append(_flag("gap", heard_s, heard_s + gap_s, "no sound in the file here"))
                 heard_s += gap_s
         heard_s += frame.samples / frame.sample_rate
+        if heard_s > MAX_RECORDING_S:
+            raise RecordingUnreadableError(
+                f"{path}: more than {MAX_RECORDING_S / 3600:g} h of sound; cut it into parts"
+            )
         frame.pts = None  # the resampler would stretch sound to fit irregular time stamps
         blocks += _resample(resampler, frame)
     blocks += _resample(resampler, None)
@@ -196,7 +204,10 @@ def _read(
 
 
 def _resampler(layout: str) -> av.AudioResampler:
-    """FFmpeg's polyphase resampler: 32 taps, Kaiser window; images below -90 dB."""
+    """FFmpeg's resampler with its defaults, the filter behind Whisper's own way to load sound.
+
+    Measured from 8 kHz: the image of a tone of 3.4 kHz, where telephones end, is 52 dB down.
+    """
     return av.AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ)
 
 

@@ -6,6 +6,7 @@ Windows of all prepared recordings share one bound of requests in flight.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import time
@@ -19,9 +20,10 @@ import numpy.typing as npt
 
 from voiceman.audio import Int16Waveform
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
-from voiceman.errors import RecordingError, VoicemanError
+from voiceman.errors import InvalidRequestError, RecordingError, VoicemanError
 from voiceman.evidence import Summary
 from voiceman.options import AUTO_LANGUAGE, WindowOptions
+from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.decode import Recording
 from voiceman_client.decoding import DecoderPool
 from voiceman_client.result import Heard, Made, Result, assemble
@@ -52,6 +54,19 @@ class SubmitOptions:
     speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant, before hours of work rest on it."""
+        if self.channels not in CHANNEL_MODES:
+            raise InvalidRequestError(
+                f"channels is {self.channels!r}, allowed are {', '.join(CHANNEL_MODES)}"
+            )
+        low, high = self.min_speakers or 1, self.max_speakers or self.speakers
+        if high is not None and not low <= (self.speakers or low) <= high:
+            raise InvalidRequestError(
+                f"speakers {self.speakers}, min_speakers {self.min_speakers} and max_speakers "
+                f"{self.max_speakers} contradict each other"
+            )
 
 
 class OptionValues(TypedDict, total=False):
@@ -110,11 +125,12 @@ class _Gate:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._preparing = 0
-        self._waiting: dict[Path, int] = {}
+        self._waiting: dict[int, int] = {}  # windows by ticket
+        self._tickets = itertools.count()
         self._changed = asyncio.Event()
 
-    async def enter(self) -> None:
-        """Wait until one more recording is needed; for one caller only."""
+    async def enter(self) -> int:
+        """Wait until one more recording is needed, for one caller only; returns its ticket."""
         while (
             sum(self._waiting.values()) >= self._limits.in_flight
             or self._preparing >= self._limits.workers
@@ -122,21 +138,22 @@ class _Gate:
             self._changed.clear()
             await self._changed.wait()
         self._preparing += 1
+        return next(self._tickets)
 
-    def prepared(self, path: Path, windows: int) -> None:
+    def prepared(self, ticket: int, windows: int) -> None:
         """A recording is planned (or failed, with no windows)."""
         self._preparing -= 1
-        self._waiting[path] = windows
+        self._waiting[ticket] = windows
         self._changed.set()
 
-    def sent(self, path: Path) -> None:
+    def sent(self, ticket: int) -> None:
         """A window of this recording does not wait any more."""
-        self._waiting[path] -= 1
+        self._waiting[ticket] -= 1
         self._changed.set()
 
-    def finished(self, path: Path) -> None:
+    def finished(self, ticket: int) -> None:
         """Nothing of this recording waits any more."""
-        self._waiting.pop(path, None)
+        self._waiting.pop(ticket, None)
         self._changed.set()
 
 
@@ -144,7 +161,6 @@ class _Gate:
 class _Window:
     """What goes to `forensic`."""
 
-    path: Path
     span: Span
     channel: int | None
     waveform: Int16Waveform
@@ -177,13 +193,13 @@ class Submission:
         finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
         tasks: set[asyncio.Task[None]] = set()
 
-        async def finish(path: Path) -> None:
-            await finished.put(await self._outcome(path))
+        async def finish(path: Path, ticket: int) -> None:
+            await finished.put(await self._outcome(path, ticket))
 
         async def feed() -> None:
             for path in paths:
-                await self._gate.enter()
-                task = asyncio.create_task(finish(path))
+                ticket = await self._gate.enter()
+                task = asyncio.create_task(finish(path, ticket))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
 
@@ -198,9 +214,9 @@ class Submission:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._decoders.close()
 
-    async def _outcome(self, path: Path) -> Outcome:
+    async def _outcome(self, path: Path, ticket: int) -> Outcome:
         try:
-            return Outcome(path, await self._process(path), None)
+            return Outcome(path, await self._process(path, ticket), None)
         except RecordingError as err:
             return Outcome(path, None, err)
         except VoicemanError as err:
@@ -211,23 +227,31 @@ class Submission:
             log.exception("%s: unforeseen", path)
             return Outcome(path, None, RecordingError(f"{path}: {type(err).__name__}: {err}"))
         finally:
-            self._gate.finished(path)
+            self._gate.finished(ticket)
 
-    async def _process(self, path: Path) -> Result:
+    async def _process(self, path: Path, ticket: int) -> Result:
         windows: list[_Window] = []
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
-            windows = await self._plan(path, recording)
+            windows = await self._plan(recording)
         finally:
-            self._gate.prepared(path, len(windows))
-        seconds = sum(window.span.end_s - window.span.start_s for window in windows)
+            self._gate.prepared(ticket, len(windows))
+        seconds = sum(window.span.seconds for window in windows)
         scale = recording.duration_s / seconds if seconds else 0.0
-        heard = await _all(self._hear(window, scale) for window in windows)
+
+        async def hear(window: _Window) -> Heard:
+            async with self._in_flight:
+                self._gate.sent(ticket)
+                heard = await self._hear(window)
+            self._show(Progress(path, done_s=scale * window.span.seconds))
+            return heard
+
+        heard = await _all(hear(window) for window in windows)
         summary = await self._sum_up(heard) if heard else None
         return assemble(recording, heard, summary, self._made)
 
-    async def _plan(self, path: Path, recording: Recording) -> list[_Window]:
+    async def _plan(self, recording: Recording) -> list[_Window]:
         """Windows of all channels, ordered by time."""
         windows: list[_Window] = []
         for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
@@ -237,7 +261,6 @@ class Submission:
             turns = stitch(pieces, [answer[1] for answer in found])
             windows += [
                 _Window(
-                    path,
                     span,
                     channel,
                     waveform[span.start : span.end],
@@ -256,34 +279,25 @@ class Submission:
             )
         return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")
 
-    async def _hear(self, window: _Window, scale: float) -> Heard:
-        """Send one window; `scale` makes progress in the whole recording of its seconds."""
-        async with self._in_flight:
-            self._gate.sent(window.path)
-            options = WindowOptions(
-                initial_prompt=self._options.initial_prompt,
-                deadline_unix_s=time.time() + self._limits.timeout_s,
-            )
-            inputs = {
-                "WAVEFORM": window.waveform,
-                "TURNS": window.turns,
-                "LANGUAGE": self._options.language,
-                "OPTIONS": json.dumps(asdict(options)),
-            }
-            try:
-                answer = await self._server.infer("forensic", inputs, self._limits.timeout_s)
-            except VoicemanError as err:
-                at = f"window {window.span.start_s:.1f} to {window.span.end_s:.1f} s"
-                raise type(err)(f"{at}: {err}") from err
-        text = read_text(answer, "EVIDENCE")
-        self._show(Progress(window.path, done_s=scale * (window.span.end_s - window.span.start_s)))
-        return Heard(
-            window.span,
-            window.channel,
-            json.loads(text),
-            text,
-            read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE),
+    async def _hear(self, window: _Window) -> Heard:
+        options = WindowOptions(
+            initial_prompt=self._options.initial_prompt,
+            deadline_unix_s=time.time() + self._limits.timeout_s,
         )
+        inputs = {
+            "WAVEFORM": window.waveform,
+            "TURNS": window.turns,
+            "LANGUAGE": self._options.language,
+            "OPTIONS": json.dumps(asdict(options)),
+        }
+        try:
+            answer = await self._server.infer("forensic", inputs, self._limits.timeout_s)
+        except VoicemanError as err:
+            at = f"window {window.span.start_s:.1f} to {window.span.end_s:.1f} s"
+            raise type(err)(f"{at}: {err}") from err
+        text = read_text(answer, "EVIDENCE")
+        embeddings = read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE)
+        return Heard(window.span, window.channel, json.loads(text), text, embeddings)
 
     async def _sum_up(self, heard: Sequence[Heard]) -> Summary:
         options = {

@@ -48,6 +48,11 @@ class Span:
         """End in seconds."""
         return self.end / SAMPLE_RATE_HZ
 
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return (self.end - self.start) / SAMPLE_RATE_HZ
+
 
 def plan_pieces(samples: int) -> list[Span]:
     """Pieces of at most 300 s that cover a recording, neighbours overlapping by 10 s.
@@ -118,8 +123,7 @@ def plan_windows(speech: Spans, waveform: Int16Waveform) -> list[Span]:
 
 def clip_turns(turns: Spans, window: Span) -> npt.NDArray[np.float32]:
     """The speaker turns inside a window, [t, 2] in seconds of the window; t may be 0."""
-    length_s = (window.end - window.start) / SAMPLE_RATE_HZ
-    clipped = np.clip(turns - window.start_s, 0.0, length_s)
+    clipped = np.clip(turns - window.start_s, 0.0, window.seconds)
     kept = clipped[clipped[:, 1] - clipped[:, 0] >= _MIN_TURN_S]
     return kept.astype(np.float32).reshape(-1, 2)
 

@@ -13,7 +13,7 @@ from media import tone, write_sound
 from test_result import MADE, SCORE, segment, utterance
 
 from voiceman.audio import SAMPLE_RATE_HZ
-from voiceman.errors import DeadlineExceededError, RecordingNotFoundError
+from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
 from voiceman_client.submit import Limits, Submission, SubmitOptions
 
 
@@ -130,6 +130,31 @@ def test_requests_carry_turns_language_and_deadline(recordings):
     options = json.loads(window["OPTIONS"])
     assert options["initial_prompt"] == "김"
     assert options["deadline_unix_s"] > 1.7e9
+
+
+def test_the_same_path_twice_is_two_recordings(recordings):
+    server = FakeServer()
+    path = recordings[0]
+
+    async def collect():
+        submission = Submission(server, MADE, SubmitOptions(), Limits(), lambda step: None)
+        return [outcome.error async for outcome in submission.run([path, path])]
+
+    assert asyncio.run(collect()) == [None, None]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"min_speakers": 3, "max_speakers": 2},
+        {"speakers": 2, "min_speakers": 3},
+        {"speakers": 3, "max_speakers": 2},
+        {"channels": "left"},
+    ],
+)
+def test_contradictions_are_refused_before_any_work(options):
+    with pytest.raises(InvalidRequestError):
+        SubmitOptions(**options)
 
 
 def test_failures_stay_with_their_recording(recordings, tmp_path):
