@@ -60,6 +60,13 @@ class TritonPythonModel:
             tensors.append(pb_utils.Tensor(name + "_BACK", array))
         return pb_utils.InferenceResponse(tensors)
 """
+HANGING = """
+import time
+
+class TritonPythonModel:
+    def execute(self, requests):
+        time.sleep(600)
+"""
 NUMBERS = np.linspace(-1, 1, 1001, dtype=np.float32)[np.newaxis]
 SAMPLES = np.arange(-32768, 32767, 7, dtype=np.int16)[np.newaxis]
 TEXT = np.array([["고객님, 12,000원입니다".encode()]], dtype=np.object_)
@@ -221,6 +228,21 @@ def test_model_that_fails_its_canary_is_not_ready(repository):
         repository.start(),
     ):
         pass
+
+
+def test_model_that_never_answers_is_not_ready_and_does_not_hold_up_the_end(repository):
+    config = (REPOSITORY / "utterances" / "config.pbtxt").read_text()
+    config = config.replace('name: "utterances"', "").split("model_warmup")[0]
+    repository.add("utterances", config, HANGING)
+    began = time.monotonic()
+
+    with (
+        pytest.raises(ServerNotReadyError, match=r"utterances: the canary .*Deadline"),
+        repository.start(ready_timeout_s=5, exit_timeout_s=1),
+    ):
+        pass
+
+    assert time.monotonic() - began < 30
 
 
 def test_all_problems_are_told_at_once_one_line_each(tmp_path, voiceman_server):
