@@ -179,7 +179,7 @@ def describe(
     }
 
 
-def as_text(levels: list[dict[str, Any]], durations_s: list[float]) -> str:
+def as_text(levels: list[dict[str, Any]], durations_s: list[float], load: float) -> str:
     """The tables."""
     mean_s = sum(durations_s) / len(durations_s)
     overview = table(
@@ -214,7 +214,8 @@ def as_text(levels: list[dict[str, Any]], durations_s: list[float]) -> str:
         ],
     )
     return (
-        f"Windows of {', '.join(map(str, durations_s))} s, in turn.\n\n{overview}\n"
+        f"Windows of {', '.join(map(str, durations_s))} s, in turn. Load of the machine before the "
+        f"run: {load} (0 is a quiet one).\n\n{overview}\n"
         "Time of a request in each composing model: ms in its queue + ms of compute (mean batch "
         "size).\nWhisper answers late from its own engine, so its line here is the handing over "
         f"only.\n\n{steps}"
@@ -234,6 +235,7 @@ def as_text(levels: list[dict[str, Any]], durations_s: list[float]) -> str:
 )
 def main(url: str | None, metrics_url: str | None, concurrencies: tuple[str, ...]) -> None:
     """Measure `forensic` and write the table below perf/results/."""
+    load = round(os.getloadavg()[0], 1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voiceman-perf-")))
         program, durations_s = prepare(folder)
@@ -247,8 +249,8 @@ def main(url: str | None, metrics_url: str | None, concurrencies: tuple[str, ...
             before = read_counters(url, metrics_url)
             report = program.run(url, concurrency, REQUESTS[concurrency])
             levels.append(describe(concurrency, report, before, read_counters(url, metrics_url)))
-    text = as_text(levels, durations_s)
-    figures = {"windows_s": durations_s, "levels": levels}
+    text = as_text(levels, durations_s, load)
+    figures = {"windows_s": durations_s, "load_before": load, "levels": levels}
     path = write_result("perf-analyzer", COMMAND, figures, text, "perf_analyzer over `forensic`")
     click.echo(text)
     click.echo(path.relative_to(ROOT))

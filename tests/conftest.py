@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from voiceman_export.assets import fetch
-from voiceman_export.registries import ProgramMissingError
 
 from voiceman.errors import EnvironmentCheckError
 from voiceman.server.process import RunningServer, start
 from voiceman.server.settings import Ports, ServerSettings
+from voiceman_export.assets import fetch
+from voiceman_export.registries import ProgramMissingError
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY = ROOT / "model_repository"
