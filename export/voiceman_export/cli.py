@@ -1,8 +1,10 @@
 """The command `voiceman-export`."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -19,6 +21,7 @@ from voiceman_export.weights_folder import Export
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
+_ROW = "{:<20} {:<44} {:>10} {:>10}  {}"
 
 _repository = click.option(
     "--model-repository",
@@ -133,6 +136,44 @@ for _model in MODELS.values():
 def export_scoring(repository: Path, *, force: bool) -> None:
     """Copy the weights, thresholds and patterns of the score."""
     _report(export_model(repository, scoring.MODEL, force=force))
+
+
+@main.command()
+@click.argument("names", metavar="[MODEL]...", nargs=-1, type=click.Choice([*MODELS, "scoring"]))
+@click.option("--checkpoint", help="Source of one MODEL that was exported from a local path.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="A table, or one JSON object for each line.",
+)
+@_repository
+@_failures_are_messages
+def check(names: tuple[str, ...], checkpoint: str | None, form: str, repository: Path) -> None:
+    """Compare exported models with their sources; exit 1 when one differs too much.
+
+    Without a MODEL, every model of the repository that has weights.
+    """
+    from voiceman_export import checks  # noqa: PLC0415 - imports torch and transformers
+
+    if checkpoint and len(names) != 1:
+        raise click.UsageError("--checkpoint belongs to one MODEL")
+    failed = False
+    if form == "table":
+        click.echo(_ROW.format("model", "compared with", "difference", "limit", "verdict"))
+    for name in names or checks.exported(repository):
+        for parity in checks.check(repository, name, checkpoint):
+            failed = failed or not parity.passed
+            if form == "json":
+                click.echo(json.dumps({**asdict(parity), "passed": parity.passed}))
+                continue
+            numbers = f"{parity.difference:.2e}", f"{parity.limit:.2e}"
+            verdict = "equal" if parity.passed else "DIFFERS"
+            click.echo(_ROW.format(parity.model, parity.reference, *numbers, verdict))
+    if failed:
+        raise SystemExit(1)
 
 
 def _report(export: Export) -> None:

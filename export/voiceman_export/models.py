@@ -15,7 +15,7 @@ from voiceman_export.weights_folder import Export, export_weights
 class Model:
     """A model with weights.
 
-    The module of the same name in this package offers `write(path or checkpoint, folder)`; it
+    The module of the same name in this package offers `write(checkpoint, folder)`; it
     is imported only when there is something to write, since torch and transformers take
     seconds.
 
@@ -48,6 +48,7 @@ MODELS = {
             "Whisper, from Hugging Face's, CTranslate2's or OpenAI's format",
             default="whisper-base",
             patterns=("*.json", "*.txt"),
+            revision=2,
         ),
         Model(
             "speaker_embedding",

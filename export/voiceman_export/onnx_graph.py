@@ -19,7 +19,7 @@ def write_onnx(
     path: Path,
     dynamic: Mapping[str, Mapping[int, Dim]],
     *,
-    strict: bool = True,
+    strict: bool = False,
 ) -> None:
     """Export a module through torch's graph capture (the TorchScript way bakes in the batch).
 
@@ -32,15 +32,20 @@ def write_onnx(
         output: name of the output.
         path: the file; weights go inside.
         dynamic: by input, its free dims; the same Dim is the same size.
-        strict: capture by reading the Python code, which keeps `len(tensor)` free; False:
-            capture by running it, which lets ONNX operators into the module.
+        strict: capture by reading the Python code, which keeps `len(tensor)` free, and not by
+            running it, which is faster and lets ONNX operators into the module.
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     shapes = tuple(dict(dynamic.get(name, {})) for name in inputs)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.export.export(
-            module.eval(), tuple(inputs.values()), dynamic_shapes=shapes, strict=strict
+            module.eval(),
+            tuple(inputs.values()),
+            dynamic_shapes=shapes,
+            strict=strict,
+            # Conditions on free dims that cannot be proven for all sizes stay conditions.
+            prefer_deferred_runtime_asserts_over_guards=True,
         )
         torch.onnx.export(
             program,

@@ -124,7 +124,7 @@ class _Links(HTMLParser):
 
 def _download_from_npm(package: Package, folder: Path) -> Path:
     specifier = f"{package.name}@{package.version}"
-    _run(["npm", "pack", "--ignore-scripts", "--silent", specifier], folder)
+    _run(["npm", "pack", "--ignore-scripts", specifier], folder)
     return _downloaded(package, folder)
 
 

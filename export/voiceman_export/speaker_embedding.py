@@ -74,5 +74,5 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     }
     batch, time = Dim("batch"), Dim("time", min=MIN_FRAMES)
     dynamic = {"FEATURES": {0: batch, 1: time}, "LENGTHS": {0: batch}}
-    write_onnx(model, inputs, "SPEAKER_EMBEDDING", folder / FILE, dynamic)
+    write_onnx(model, inputs, "SPEAKER_EMBEDDING", folder / FILE, dynamic, strict=True)
     return "fp32"

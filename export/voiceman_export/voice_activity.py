@@ -213,5 +213,5 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     model.lstm = OnnxLstm(model.lstm)
     inputs = {"WAVEFORM": torch.zeros(2, WINDOW_SAMPLES)}
     dynamic = {"WAVEFORM": {0: Dim("batch")}}
-    write_onnx(model, inputs, "SEGMENTATION", folder / FILE, dynamic, strict=False)
+    write_onnx(model, inputs, "SEGMENTATION", folder / FILE, dynamic)
     return "fp32"

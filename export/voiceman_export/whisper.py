@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from voiceman.errors import WeightsError
-from voiceman_export import ctranslate2, openai_checkpoint, whisper_layout
+from voiceman_export import ctranslate2, openai_checkpoint, openai_tokenizer, whisper_layout
+from voiceman_export.assets import fetch
 from voiceman_export.sources import Checkpoint
 from voiceman_export.whisper_layout import WhisperWeights
+
+_VOCABULARIES = "whisper-vocabularies"
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
@@ -20,10 +24,14 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     path = checkpoint.path
     if openai_file(path) is None and ctranslate2_file(path) is None:
         return _write_from_hugging_face(checkpoint, folder)
-    tokenizer = (path if path.is_dir() else path.parent) / "tokenizer.json"
-    if not tokenizer.is_file():
-        raise WeightsError(f"{tokenizer}: missing; put Whisper's tokenizer.json there")
-    return whisper_layout.write(read(path), tokenizer, folder)
+    weights = read(path)
+    beside = (path if path.is_dir() else path.parent) / "tokenizer.json"
+    if beside.is_file():
+        tokenizer = Tokenizer.from_file(str(beside))
+    else:
+        vocabulary = weights.state["model.decoder.embed_tokens.weight"].shape[0]
+        tokenizer = openai_tokenizer.build(vocabulary, fetch(_VOCABULARIES))
+    return whisper_layout.write(weights, tokenizer, folder)
 
 
 def read(path: Path) -> WhisperWeights:
@@ -72,10 +80,9 @@ def _write_from_hugging_face(checkpoint: Checkpoint, folder: Path) -> str:
         features = WhisperFeatureExtractor.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as err:
         raise WeightsError(f"{name}: transformers cannot load it as Whisper: {err}") from err
-    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     features.save_pretrained(folder)
     own = _own_settings(checkpoint.path / "generation_config.json")
-    whisper_layout.save(model, folder / "tokenizer.json", own, folder)
+    whisper_layout.save(model, tokenizer.backend_tokenizer, own, folder)
     return whisper_layout.precision_of(model)
 
 

@@ -1,7 +1,6 @@
 """Write Whisper weights as a Hugging Face folder that is complete for generation."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from transformers import (
 )
 
 from voiceman.errors import WeightsError
+from voiceman_export.alignment_heads import AlignmentHeads, alignment_heads
 
 # Vocabulary of the multilingual models; English-only models have one token less.
 _MULTILINGUAL_VOCABULARY = 51865
@@ -35,17 +35,6 @@ _MUSIC = "♩♪♫♬♭♮♯"
 # no `language` where it believes that the settings come from the model's config.
 _OUTDATED_SETTINGS = ("forced_decoder_ids", "_from_model_config", "transformers_version")
 
-AlignmentHeads = list[list[int]]
-
-# Heads whose cross-attention follows the audio, [layer, head], as published with the models
-# by OpenAI, by (decoder layers, vocabulary, mel bins).
-_ALIGNMENT_HEADS: dict[tuple[int, int, int], AlignmentHeads] = {
-    (4, 51864, 80): [[1, 0], [2, 0], [2, 5], [3, 0], [3, 1], [3, 2], [3, 3], [3, 4]],
-    (4, 51865, 80): [[2, 2], [3, 0], [3, 2], [3, 3], [3, 4], [3, 5]],
-    (6, 51864, 80): [[3, 3], [4, 7], [5, 1], [5, 5], [5, 7]],
-    (6, 51865, 80): [[3, 1], [4, 2], [4, 3], [4, 7], [5, 1], [5, 2], [5, 4], [5, 6]],
-}
-
 
 @dataclass(frozen=True)
 class WhisperWeights:
@@ -55,8 +44,8 @@ class WhisperWeights:
         state: tensors by name, the output layer (tied to the embedding) left out.
         encoder_heads: attention heads of the encoder.
         decoder_heads: attention heads of the decoder.
-        alignment_heads: pairs of layer and head for word times; None: from the table of the
-            published models, or else every head of the upper half of the decoder.
+        alignment_heads: pairs of layer and head for word times; None: those of the published
+            model of this size.
     """
 
     state: Mapping[str, torch.Tensor]
@@ -65,12 +54,12 @@ class WhisperWeights:
     alignment_heads: AlignmentHeads | None = None
 
 
-def write(weights: WhisperWeights, tokenizer: Path, folder: Path) -> str:
+def write(weights: WhisperWeights, tokenizer: Tokenizer, folder: Path) -> str:
     """Write converted weights and their settings in the layout of transformers.
 
     Args:
         weights: the tensors.
-        tokenizer: a tokenizer.json.
+        tokenizer: Whisper's.
         folder: where to write.
 
     Returns:
@@ -79,7 +68,7 @@ def write(weights: WhisperWeights, tokenizer: Path, folder: Path) -> str:
     Raises:
         WeightsError: tensors are missing or left over, or the tokenizer is not Whisper's.
     """
-    config = _config(weights, Tokenizer.from_file(str(tokenizer)))
+    config = _config(weights, tokenizer)
     with torch.device("meta"):
         model = WhisperForConditionalGeneration(config)
     missing, unexpected = model.load_state_dict(dict(weights.state), strict=False, assign=True)
@@ -97,7 +86,7 @@ def write(weights: WhisperWeights, tokenizer: Path, folder: Path) -> str:
 
 def save(
     model: WhisperForConditionalGeneration,
-    tokenizer: Path,
+    tokenizer: Tokenizer,
     own_settings: Mapping[str, Any],
     folder: Path,
 ) -> None:
@@ -105,12 +94,12 @@ def save(
 
     Args:
         model: what to save.
-        tokenizer: a tokenizer.json.
+        tokenizer: Whisper's.
         own_settings: generation settings that came with the model; they come before ours.
         folder: where to write.
     """
-    settings = generation_settings(Tokenizer.from_file(str(tokenizer)), model.config)
-    settings["alignment_heads"] = default_alignment_heads(model.config)
+    settings = generation_settings(tokenizer, model.config)
+    settings["alignment_heads"] = alignment_heads(model.config)
     kept = {
         name: value
         for name, value in own_settings.items()
@@ -119,22 +108,13 @@ def save(
     model.generation_config = GenerationConfig(**settings | kept)
     model.config.begin_suppress_tokens = model.generation_config.begin_suppress_tokens
     model.save_pretrained(folder, max_shard_size="100GB")
-    if tokenizer != folder / "tokenizer.json":
-        shutil.copyfile(tokenizer, folder / "tokenizer.json")
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def precision_of(model: torch.nn.Module) -> str:
     """Numeric format of a model's weights: fp16, bf16 or fp32."""
     dtype = next(model.parameters()).dtype
     return {torch.float16: "fp16", torch.bfloat16: "bf16"}.get(dtype, "fp32")
-
-
-def default_alignment_heads(config: WhisperConfig) -> AlignmentHeads:
-    """Heads of the published model of this size, else all of the upper half of the decoder."""
-    key = (config.decoder_layers, config.vocab_size, config.num_mel_bins)
-    upper_half = range(config.decoder_layers // 2, config.decoder_layers)
-    heads = range(config.decoder_attention_heads)
-    return _ALIGNMENT_HEADS.get(key) or [[layer, head] for layer in upper_half for head in heads]
 
 
 def _config(weights: WhisperWeights, tokenizer: Tokenizer) -> WhisperConfig:

@@ -1,0 +1,114 @@
+"""Arousal, dominance and valence (Wagner et al. 2023, arXiv:2203.07378), audeering's layout.
+
+A Hugging Face folder whose config describes wav2vec 2.0 only: the regression head is declared
+here, under the names of its weights.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import Dim
+from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
+
+from voiceman.contracts import EMOTION_DIMENSIONS
+from voiceman.errors import WeightsError
+from voiceman_export.onnx_graph import write_onnx
+from voiceman_export.sources import Checkpoint
+
+FILE = "emotion_dimensional.onnx"
+# Two frames of wav2vec 2.0 (400 samples, then every 320).
+MIN_SAMPLES = 720
+_EXAMPLE_SAMPLES = 16_000
+
+
+class RegressionHead(torch.nn.Module):
+    """Dense, tanh, dense."""
+
+    def __init__(self, config: Wav2Vec2Config) -> None:
+        super().__init__()
+        self.dense = torch.nn.Linear(config.hidden_size, config.hidden_size)
+        self.out_proj = torch.nn.Linear(config.hidden_size, len(EMOTION_DIMENSIONS))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """[batch, hidden] to [batch, labels]."""
+        return self.out_proj(torch.tanh(self.dense(features)))
+
+
+class EmotionDimensional(Wav2Vec2PreTrainedModel):
+    """wav2vec 2.0, the mean over its frames, and the head."""
+
+    def __init__(self, config: Wav2Vec2Config) -> None:
+        super().__init__(config)
+        self.wav2vec2 = Wav2Vec2Model(config)
+        self.classifier = RegressionHead(config)
+        numbered = {int(number): label for number, label in (config.id2label or {}).items()}
+        labels = [numbered[number].lower() for number in sorted(numbered)]
+        if sorted(labels) != sorted(EMOTION_DIMENSIONS):
+            raise WeightsError(f"its outputs are {labels}, not {list(EMOTION_DIMENSIONS)}")
+        self.order = [labels.index(dimension) for dimension in EMOTION_DIMENSIONS]
+        self.post_init()
+
+    def forward(self, waveform: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Judge utterances.
+
+        Args:
+            waveform: float32 [batch, samples] at 16 kHz, each utterance with zero mean and unit
+                variance, zeros behind its end.
+            attention_mask: int64 [batch, samples], 1 where there is sound.
+
+        Returns:
+            float32 [batch, 3]: arousal, dominance, valence, about 0 to 1.
+        """
+        hidden = self.wav2vec2(waveform, attention_mask=attention_mask).last_hidden_state
+        lengths = self._frame_counts(attention_mask.sum(dim=1))
+        frames = torch.arange(hidden.shape[1], device=hidden.device)
+        inside = (frames[None, :] < lengths[:, None]).unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * inside).sum(dim=1) / inside.sum(dim=1)
+        return self.classifier(mean)[:, self.order]
+
+    def _frame_counts(self, samples: torch.Tensor) -> torch.Tensor:
+        """Frames that so many samples give after all convolutions."""
+        for kernel, stride in zip(self.config.conv_kernel, self.config.conv_stride, strict=True):
+            samples = (samples - kernel) // stride + 1
+        return samples
+
+
+def load(checkpoint: Checkpoint) -> EmotionDimensional:
+    """Load a checkpoint through transformers.
+
+    Raises:
+        WeightsError: not of this architecture.
+    """
+    try:
+        loaded: Any = EmotionDimensional.from_pretrained(
+            checkpoint.path,
+            dtype=torch.float32,
+            # What the graph capture of torch follows without questions about the data.
+            attn_implementation="eager",
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as err:
+        raise WeightsError(f"{checkpoint.path}: cannot be loaded: {err}") from err
+    model, report = loaded
+    # The embedding of masked frames serves training only.
+    missing = sorted(set(report["missing_keys"]) - {"wav2vec2.masked_spec_embed"})
+    if missing:
+        raise WeightsError(f"{checkpoint.path}: lacks {', '.join(missing[:5])}")
+    if model.config.feat_extract_norm != "layer":
+        raise WeightsError(
+            f"{checkpoint.path}: its features are normalised over the whole input, so padded "
+            "batches would change its answers"
+        )
+    return model.eval()
+
+
+def write(checkpoint: Checkpoint, folder: Path) -> str:
+    """Write the ONNX file; returns the precision."""
+    mask = torch.ones(2, _EXAMPLE_SAMPLES, dtype=torch.int64)
+    mask[1, _EXAMPLE_SAMPLES // 2 :] = 0
+    inputs = {"WAVEFORM": torch.randn(2, _EXAMPLE_SAMPLES) * mask, "ATTENTION_MASK": mask}
+    shape = {0: Dim("batch"), 1: Dim("samples", min=MIN_SAMPLES)}
+    dynamic = {"WAVEFORM": shape, "ATTENTION_MASK": shape}
+    write_onnx(load(checkpoint), inputs, "AROUSAL_DOMINANCE_VALENCE", folder / FILE, dynamic)
+    return "fp32"
