@@ -198,14 +198,16 @@ def submit(
 def _deliver(
     outcome: Outcome, folder: Path, name: str, formats: tuple[str, ...]
 ) -> VoicemanError | None:
-    """Write the files of a recording and print the first one's path; why it failed, or None."""
+    """Write the files of a recording and print its JSON's path; why it failed, or None."""
     if outcome.result is None:
         return outcome.error
     try:
         written = write_result(outcome.result, folder, name, formats)
     except ResultNotWrittenError as err:
         return type(err)(f"{outcome.path}: {err}")
-    click.echo(written[0])
+    shown = next((path for path in written if path.suffix == ".json"), written[0])
+    sys.stdout.write(f"{shown}\n")  # not click.echo: the bar gives way to sys.stdout only
+    sys.stdout.flush()
     return None
 
 

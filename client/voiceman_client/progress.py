@@ -37,6 +37,8 @@ class ProgressDisplay:
             TextColumn("{task.percentage:3.0f} %"),
             console=self._console,
             disable=not self._console.is_terminal,
+            # Lines of data go above the bar on the same terminal, and elsewhere untouched.
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bar.add_task(self._text(), total=1.0)
 

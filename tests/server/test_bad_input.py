@@ -175,6 +175,11 @@ def test_unreachable_server_ends_the_run(submit, good, tmp_path):
     assert done.returncode == 3
     assert f"{closed}: nobody answers" in done.stderr
     assert done.stdout == ""
+    for command in ("health", "models"):
+        asked = subprocess.run(
+            [CLIENT, command, "--server", closed], capture_output=True, timeout=60, check=False
+        )
+        assert (asked.returncode, asked.stdout) == (3, b"")
 
 
 @pytest.fixture(scope="module")
