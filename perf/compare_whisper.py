@@ -180,8 +180,8 @@ def text_of(tokens: Sequence[int], tokenizer: Tokenizer) -> str:
 
 
 def normal(text: str) -> str:
-    """Text with single spaces."""
-    return " ".join(text.split())
+    """Text without spaces: how segments are joined says nothing about what was heard."""
+    return "".join(text.split())
 
 
 def share(left: Sequence[Any], right: Sequence[Any]) -> float:

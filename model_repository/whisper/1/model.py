@@ -101,7 +101,7 @@ class EngineMetrics:
         counters, kinds = engine.counters, pb_utils.MetricFamily
         table: list[tuple[str, str, int, Callable[[], float]]] = [
             ("slots_total", "Slots", kinds.GAUGE, lambda: engine.settings.slots),
-            ("slots_busy", "Slots with a window", kinds.GAUGE, lambda: counters.busy),
+            ("slots_busy", "Slots with a window", kinds.GAUGE, engine.busy),
             ("waiting", "Windows in the line", kinds.GAUGE, engine.waiting),
             ("windows_total", "Windows answered", kinds.COUNTER, lambda: counters.windows),
             ("steps_total", "Decoder steps", kinds.COUNTER, lambda: counters.steps),

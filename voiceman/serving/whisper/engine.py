@@ -83,7 +83,6 @@ class Counters:
     windows: int = 0
     steps: int = 0
     rows: int = 0
-    busy: int = 0
 
 
 @dataclass(eq=False)
@@ -144,6 +143,10 @@ class Engine:
             self._line.put(job)
         return job.future
 
+    def busy(self) -> int:
+        """Windows in slots."""
+        return self.settings.slots - self._jobs.count(None)
+
     def waiting(self) -> int:
         """Windows in the line."""
         return self._line.qsize()
@@ -171,7 +174,6 @@ class Engine:
                 self._guard(new, lambda jobs=new: self._admit(jobs))
                 busy = [job for job in self._jobs if job]
                 self._guard(busy, lambda jobs=busy: self._advance(jobs))
-                self.counters.busy = sum(job is not None for job in self._jobs)
 
     def _take(self, *, wait: bool) -> list[_Job | None]:
         """As many waiting jobs as there are free slots; a None at the end says: close."""
