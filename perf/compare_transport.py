@@ -169,7 +169,6 @@ def write(rounds: dict[str, list[list[float]]]) -> None:
     text += (
         "\nSeconds from sending all windows at once to each answer; medians of "
         f"{ROUNDS} alternating rounds. The stream returns answers in the order of the requests.\n"
-        "When the last answer comes tells the load of the machine, not the transport.\n"
     )
     print(text)
     print(write_result("transport", COMMAND, figures, text, "Unary calls and one ordered stream"))
