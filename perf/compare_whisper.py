@@ -30,7 +30,8 @@ from perf.record import ROOT, table, write_result
 from perf.telephone_call import plain, read_stm
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform, to_float32
 from voiceman.serving.whisper.checkpoint import load_checkpoint
-from voiceman.serving.whisper.engine import Engine, EngineSettings, Window, WindowResult
+from voiceman.serving.whisper.engine import Engine, EngineSettings
+from voiceman.serving.whisper.window import Window, WindowResult
 from voiceman_client.decode import decode
 from voiceman_client.windows import plan_windows
 from voiceman_export.assets import fetch

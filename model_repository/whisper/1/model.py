@@ -27,7 +27,8 @@ from voiceman.serving.requests import (
     weights_folder,
 )
 from voiceman.serving.whisper.checkpoint import load_checkpoint
-from voiceman.serving.whisper.engine import Engine, EngineSettings, Window, WindowResult
+from voiceman.serving.whisper.engine import Engine, EngineSettings
+from voiceman.serving.whisper.window import Window, WindowResult
 
 MODEL = MODELS["whisper"]
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL

@@ -11,7 +11,8 @@ from voiceman.errors import DeadlineExceededError, InvalidRequestError, ServerEr
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper import engine as engine_module
 from voiceman.serving.whisper.checkpoint import Checkpoint, load_checkpoint
-from voiceman.serving.whisper.engine import Engine, Window, WindowResult
+from voiceman.serving.whisper.engine import Engine
+from voiceman.serving.whisper.window import Window, WindowResult
 
 EngineOf = Callable[..., Engine]
 
@@ -121,6 +122,16 @@ def test_a_decode_that_ran_out_of_tokens_is_flagged(
 ) -> None:
     result = engine_of(tiny).submit(Window(sounds[1], options=options(1))).result()
     assert "length_limit" in {flag["kind"] for flag in result.transcript["flags"]}
+
+
+def test_text_under_silence_is_kept_and_flagged(tiny: Checkpoint, engine_of: EngineOf) -> None:
+    engine = engine_of(tiny, slots=2)
+    for peak, flagged in ((0.0, True), (2**-13, True), (2**-11, False)):
+        sound = np.full(16000, peak, np.float32)
+        transcript = engine.submit(Window(sound, "ko", options(0))).result().transcript
+        assert transcript["segments"]
+        silent = [f for f in transcript["flags"] if "is silent" in f["detail"]]
+        assert bool(silent) == flagged
 
 
 def test_an_english_only_checkpoint_works(

@@ -10,7 +10,8 @@ from voiceman.analysis.word_times import align_words
 from voiceman.audio import MAX_WINDOW_SAMPLES, to_float32
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper.checkpoint import load_checkpoint
-from voiceman.serving.whisper.engine import Engine, EngineSettings, Window
+from voiceman.serving.whisper.engine import Engine, EngineSettings
+from voiceman.serving.whisper.window import Window
 from voiceman_client.decode import decode
 
 WEIGHTS = Path(__file__).parents[3] / "model_repository" / "whisper" / "1" / "weights"

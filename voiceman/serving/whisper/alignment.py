@@ -4,6 +4,7 @@ Source: openai/whisper `timing.py`: softmax over the frames that hold sound, z-s
 tokens, median over 7 frames, mean over the heads.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,14 @@ MEDIAN_FRAMES = 7
 # Below every normalised score: a path through the matrix stays out of these cells.
 OUTSIDE = -10.0
 
+FRAMES_PER_SECOND = 50
 Matrix = npt.NDArray[np.float32]
+
+
+def count_frames(duration: float) -> int:
+    """20 ms frames that hold a duration in seconds, the last one in part."""
+    # To the microsecond: 1.14 s are 57 frames, whatever floating point makes of them.
+    return math.ceil(round(duration * FRAMES_PER_SECOND, 6))
 
 
 def normalise(scores: Tensor, frames: int) -> Tensor:

@@ -15,28 +15,15 @@ from queue import Empty, Queue
 
 import torch
 
-from voiceman.audio import (
-    MAX_WINDOW_S,
-    MAX_WINDOW_SAMPLES,
-    MIN_WAVEFORM_SAMPLES,
-    SAMPLE_RATE_HZ,
-    Waveform,
-)
-from voiceman.errors import DeadlineExceededError, InvalidRequestError, ServerError
-from voiceman.evidence import Transcript
-from voiceman.options import WindowOptions
-from voiceman.serving.whisper.alignment import Matrix, silent_row, stack_blocks
+from voiceman.audio import SAMPLE_RATE_HZ, Waveform
+from voiceman.errors import DeadlineExceededError, ServerError
+from voiceman.serving.whisper.alignment import Matrix, count_frames, silent_row, stack_blocks
 from voiceman.serving.whisper.batch import Batch, Placement
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.prompt import row_start, task_prompt
-from voiceman.serving.whisper.segments import (
-    TIMESTAMP_STEP_S,
-    TIMESTAMP_STEP_SAMPLES,
-    Split,
-    TokenSpan,
-    split_segments,
-)
-from voiceman.serving.whisper.transcript import Decode, Language, make_transcript
+from voiceman.serving.whisper.segments import Split, split_segments, whole
+from voiceman.serving.whisper.transcript import Decode, Language, flag_silence, make_transcript
+from voiceman.serving.whisper.window import Window, WindowResult, check_waveform
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +43,6 @@ class EngineSettings:
     line: int = 4
     steps_per_look: int = 4
     threads: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """One request: float32 samples [n] at 16 kHz in [-1, 1), its language and options."""
-
-    waveform: Waveform
-    language: str = ""
-    options: WindowOptions = field(default_factory=WindowOptions)
-
-
-@dataclass(frozen=True, eq=False)
-class WindowResult:
-    """The answer: transcript, attention [rows, frames], and the raw tokens of every decode."""
-
-    transcript: Transcript
-    cross_attention: Matrix
-    tokens: tuple[tuple[int, ...], ...]
 
 
 @dataclass
@@ -269,20 +238,19 @@ class Engine:
         split = (
             split_segments(tokens, special.first_timestamp, heard_s)
             if job.window.options.timestamps
-            else Split((TokenSpan(0.0, heard_s, 0, len(tokens)),), None)
+            else whole(tokens, heard_s)
         )
-        reach_s = heard_s if split.resume_s is None else split.resume_s
         offset_s = job.offset_samples / SAMPLE_RATE_HZ
         job.decodes.append(
             Decode(
                 offset_s=offset_s,
-                end_s=offset_s + reach_s,
+                end_s=offset_s + split.reach_s,
                 tokens=tuple(tokens),
                 logprobs=tuple(output.logprobs),
                 spans=split.spans,
                 no_speech_probability=output.no_speech_probability,
-                ended=ended,
-                attention=self._attention(job, tokens, split.spans, reach_s),
+                complete=ended or split.resume_s is not None,
+                attention=self._attention(job, tokens, split),
             )
         )
         if split.resume_s is None:
@@ -290,55 +258,31 @@ class Engine:
         else:
             job.offset_samples += round(split.resume_s * SAMPLE_RATE_HZ)
 
-    def _attention(
-        self, job: _Job, tokens: Sequence[int], spans: Sequence[TokenSpan], reach_s: float
-    ) -> Matrix:
+    def _attention(self, job: _Job, tokens: Sequence[int], split: Split) -> Matrix:
         """Attention of the segments that are kept, up to where they reach."""
         special = self._checkpoint.special
-        text = [token for token in tokens[: spans[-1].last] if token < special.end_of_text]
-        frames = count_frames(job.sound)
-        reach = (
-            frames
-            if reach_s * SAMPLE_RATE_HZ >= len(job.sound)
-            else round(reach_s / TIMESTAMP_STEP_S)
-        )
+        kept = tokens[: split.spans[-1].last]
+        text = [token for token in kept if token < special.end_of_text]
+        reach = count_frames(split.reach_s)
         if not text:
             return silent_row(reach)
         prompt = [*task_prompt(special, job.language), special.no_timestamps]
+        frames = count_frames(len(job.sound) / SAMPLE_RATE_HZ)
         return self._batch.attention(job.slot, prompt, text, frames)[:, :reach]
 
     def _finish(self, job: _Job) -> None:
-        blocks = [
-            (round(decode.offset_s / TIMESTAMP_STEP_S), decode.attention) for decode in job.decodes
-        ]
+        duration = len(job.window.waveform) / SAMPLE_RATE_HZ
         transcript = make_transcript(
             job.decodes,
             Language(job.language or "", job.language_probability),
-            len(job.window.waveform) / SAMPLE_RATE_HZ,
+            duration,
             self._checkpoint.tokenizer,
             self._checkpoint.special.end_of_text,
         )
-        attention = stack_blocks(blocks, count_frames(job.window.waveform))
+        flag_silence(transcript, job.window.waveform)
+        blocks = [(count_frames(decode.offset_s), decode.attention) for decode in job.decodes]
+        attention = stack_blocks(blocks, count_frames(duration))
         tokens = tuple(decode.tokens for decode in job.decodes)
         self._release(job)
         self.counters.windows += 1
         job.future.set_result(WindowResult(transcript, attention, tokens))
-
-
-def count_frames(waveform: Waveform) -> int:
-    """20 ms frames that hold samples [n], the last one in part."""
-    return -(-len(waveform) // TIMESTAMP_STEP_SAMPLES)
-
-
-def check_waveform(waveform: Waveform) -> None:
-    """Refuse what no window can be.
-
-    Raises:
-        InvalidRequestError: shorter than 25 ms or longer than 30 s; names both numbers.
-    """
-    samples = len(waveform)
-    if not MIN_WAVEFORM_SAMPLES <= samples <= MAX_WINDOW_SAMPLES:
-        raise InvalidRequestError(
-            f"WAVEFORM: {samples} samples ({samples / SAMPLE_RATE_HZ:.3f} s); a window has "
-            f"{MIN_WAVEFORM_SAMPLES} to {MAX_WINDOW_SAMPLES} samples (0.025 to {MAX_WINDOW_S:g} s)"
-        )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 TIMESTAMP_STEP_S = 0.02
-TIMESTAMP_STEP_SAMPLES = 320
 MIN_CONTINUATION_S = 1.0  # a shorter rest holds no words, and Whisper invents some for it
 MIN_ADVANCE_S = 1.0  # every further decode must move on by this much, so that it ends
 
@@ -30,13 +29,20 @@ class Split:
     """The segments of one decode.
 
     Attributes:
-        spans: in order.
-        resume_s: where the sound should be decoded on, from the start of this decode; None:
+        spans: at least one, in order.
+        reach_s: up to where the text of this decode goes, from its start.
+        resume_s: where the sound must be decoded on, from the start of this decode; None:
             the decode covers the window.
     """
 
     spans: tuple[TokenSpan, ...]
-    resume_s: float | None
+    reach_s: float
+    resume_s: float | None = None
+
+
+def whole(tokens: Sequence[int], duration: float) -> Split:
+    """All tokens as one segment over the whole duration: a decode without timestamps."""
+    return Split((TokenSpan(0.0, duration, 0, len(tokens)),), duration)
 
 
 def split_segments(tokens: Sequence[int], first_timestamp: int, duration: float) -> Split:
@@ -56,7 +62,7 @@ def split_segments(tokens: Sequence[int], first_timestamp: int, duration: float)
         return min((tokens[index] - first_timestamp) * TIMESTAMP_STEP_S, duration)
 
     if not pairs:
-        return Split((_single(tokens, is_timestamp, first_timestamp, duration),), None)
+        return Split((_single(tokens, is_timestamp, first_timestamp, duration),), duration)
     # A single timestamp at the end says that no speech follows it.
     complete = is_timestamp[-2:] == [False, True]
     bounds = [0, *pairs, *([len(tokens)] if complete else [])]
@@ -65,14 +71,14 @@ def split_segments(tokens: Sequence[int], first_timestamp: int, duration: float)
         for first, last in pairwise(bounds)
     )
     if complete:
-        return Split(spans, None)
+        return Split(spans, duration)
     resume = seconds(bounds[-1] - 1)
     if duration - resume >= MIN_CONTINUATION_S and resume >= MIN_ADVANCE_S:
-        return Split(spans, resume)
-    if not any(not stamp for stamp in is_timestamp[bounds[-1] :]):
-        return Split(spans, None)
+        return Split(spans, resume, resume)
+    if all(is_timestamp[bounds[-1] :]):
+        return Split(spans, duration)
     rest = TokenSpan(resume, duration, bounds[-1], len(tokens))
-    return Split((*spans, rest), None)
+    return Split((*spans, rest), duration)
 
 
 def _single(

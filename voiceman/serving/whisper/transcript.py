@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
+from voiceman.audio import Waveform
 from voiceman.evidence import Flag, Transcript, WhisperSegment, WhisperWord
 from voiceman.serving.whisper.alignment import Matrix
 from voiceman.serving.whisper.segments import TokenSpan
@@ -17,6 +18,8 @@ from voiceman.serving.whisper.words import group_words
 MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MIN_NO_SPEECH_PROBABILITY = 0.6
+# -72 dB of full scale, 8 steps of INT16: below it there is nothing that anybody could have said.
+SILENCE_PEAK = 2.0**-12
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Decode:
         tokens: all that was generated, without end of text.
         logprobs: of `tokens`, and of end of text where it was reached.
         spans: its segments; times from `offset_s`.
-        ended: end of text was reached, not the limit.
+        complete: nothing is missing at its end: it was finished, or is decoded on.
         attention: rows of its text tokens (and one for end of text) by the frames from
             `offset_s` to `end_s`.
     """
@@ -39,7 +42,7 @@ class Decode:
     logprobs: tuple[float, ...]
     spans: tuple[TokenSpan, ...]
     no_speech_probability: float
-    ended: bool
+    complete: bool
     attention: Matrix
 
     @property
@@ -132,6 +135,20 @@ def _segment(
     }
 
 
+def flag_silence(transcript: Transcript, waveform: Waveform) -> None:
+    """Flag text that was written under silence, where Whisper likes to invent some."""
+    peak = float(np.abs(waveform).max())
+    if transcript["segments"] and peak < SILENCE_PEAK:
+        transcript["flags"].append(
+            Flag(
+                kind="no_speech",
+                start=0.0,
+                end=round(transcript["duration"], 3),
+                detail=f"the window is silent, its peak is {peak:.1e} of full scale",
+            )
+        )
+
+
 def _flags(decode: Decode, text: str) -> list[Flag]:
     """What a reader must know before trusting this decode."""
     ratio, average = compression_ratio(text), decode.avg_logprob
@@ -143,7 +160,7 @@ def _flags(decode: Decode, text: str) -> list[Flag]:
         found.append(("low_confidence", f"average log-probability {average:.2f}"))
     if unsure and decode.no_speech_probability > MIN_NO_SPEECH_PROBABILITY:
         found.append(("no_speech", f"probability of no speech {decode.no_speech_probability:.2f}"))
-    if not decode.ended:
+    if not decode.complete:
         found.append(("length_limit", f"{len(decode.tokens)} tokens were not enough"))
     return [
         Flag(kind=kind, start=round(decode.offset_s, 3), end=round(decode.end_s, 3), detail=detail)

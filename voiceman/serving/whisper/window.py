@@ -1,0 +1,47 @@
+"""One request of the engine and its answer."""
+
+from dataclasses import dataclass, field
+
+from voiceman.audio import (
+    MAX_WINDOW_S,
+    MAX_WINDOW_SAMPLES,
+    MIN_WAVEFORM_SAMPLES,
+    SAMPLE_RATE_HZ,
+    Waveform,
+)
+from voiceman.errors import InvalidRequestError
+from voiceman.evidence import Transcript
+from voiceman.options import WindowOptions
+from voiceman.serving.whisper.alignment import Matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One request: float32 samples [n] at 16 kHz in [-1, 1), its language and options."""
+
+    waveform: Waveform
+    language: str = ""
+    options: WindowOptions = field(default_factory=WindowOptions)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowResult:
+    """The answer: transcript, attention [rows, frames], and the raw tokens of every decode."""
+
+    transcript: Transcript
+    cross_attention: Matrix
+    tokens: tuple[tuple[int, ...], ...]
+
+
+def check_waveform(waveform: Waveform) -> None:
+    """Refuse what no window can be.
+
+    Raises:
+        InvalidRequestError: shorter than 25 ms or longer than 30 s; names both numbers.
+    """
+    samples = len(waveform)
+    if not MIN_WAVEFORM_SAMPLES <= samples <= MAX_WINDOW_SAMPLES:
+        raise InvalidRequestError(
+            f"WAVEFORM: {samples} samples ({samples / SAMPLE_RATE_HZ:.3f} s); a window has "
+            f"{MIN_WAVEFORM_SAMPLES} to {MAX_WINDOW_SAMPLES} samples (0.025 to {MAX_WINDOW_S:g} s)"
+        )
