@@ -108,7 +108,6 @@ def _add_command(model: Model) -> None:
     @click.option(
         "--checkpoint",
         default=model.default or None,
-        required=not model.default,
         show_default=True,
         help="Asset of the catalogue, local file or folder, or hub name.",
     )
@@ -116,7 +115,9 @@ def _add_command(model: Model) -> None:
     @_repository
     @_force
     @_failures_are_messages
-    def command(checkpoint: str, repository: Path, *, accept_licence: bool, force: bool) -> None:
+    def command(
+        checkpoint: str | None, repository: Path, *, accept_licence: bool, force: bool
+    ) -> None:
         export = export_model(
             repository, model.name, checkpoint, accept_licence=accept_licence, force=force
         )

@@ -2,7 +2,8 @@
 
 speechbrain builds this model by running the folder's own code (`hyperparams.yaml`,
 `custom_interface.py`). Nothing of the folder is run here: the weights are read, and what the
-code does to them (its classifier's `encode_batch` and `classify_batch`) is written down below.
+code does to them (its classifier's `encode_batch` and `classify_batch`) is written down below,
+without the noise of at most 1e-4 that speechbrain's pooling adds for training's sake.
 """
 
 import re

@@ -30,8 +30,12 @@ def _torchaudio_stand_in() -> Generator[None]:
             sys.modules["torchaudio"] = before
 
 
+def imported(name: str) -> ModuleType:
+    """A module of speechbrain's, "speechbrain.nnet.pooling" for example."""
+    with _torchaudio_stand_in():
+        return importlib.import_module(name)
+
+
 def ecapa_tdnn(**settings: object) -> torch.nn.Module:
     """speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN with these settings."""
-    with _torchaudio_stand_in():
-        module = importlib.import_module("speechbrain.lobes.models.ECAPA_TDNN")
-    return module.ECAPA_TDNN(**settings)
+    return imported("speechbrain.lobes.models.ECAPA_TDNN").ECAPA_TDNN(**settings)

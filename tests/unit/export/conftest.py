@@ -1,0 +1,70 @@
+"""Small checkpoints with random weights, in the formats of their makers."""
+
+import base64
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+from voiceman_export import openai_tokenizer
+from voiceman_export.models import MODELS
+
+HIDDEN = 16
+LAYERS = 2
+HEADS = 2
+# The multilingual models': 50257 words, 99 languages, tasks, 1501 times.
+VOCABULARY = 51865
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A model repository without weights."""
+    for name in (*MODELS, "scoring"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    return tmp_path / "models"
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory) -> Path:
+    """A multilingual.tiktoken of the real size: bytes, three merges, and words never used."""
+    folder = tmp_path_factory.mktemp("vocabulary")
+    tokens = [bytes([byte]) for byte in range(256)] + [b"he", b"ll", b"hell"]
+    tokens += [b"\xff" + str(number).encode() for number in range(50257 - len(tokens))]
+    lines = [b"%s %d" % (base64.b64encode(token), rank) for rank, token in enumerate(tokens)]
+    (folder / "multilingual.tiktoken").write_bytes(b"\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file(vocabulary: Path) -> Path:
+    path = vocabulary / "tokenizer.json"
+    openai_tokenizer.build(VOCABULARY, vocabulary).save(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def whisper() -> WhisperForConditionalGeneration:
+    """A tiny multilingual Whisper as transformers makes it."""
+    torch.manual_seed(0)
+    config = WhisperConfig(
+        vocab_size=VOCABULARY,
+        num_mel_bins=80,
+        d_model=HIDDEN,
+        encoder_layers=LAYERS,
+        decoder_layers=LAYERS,
+        encoder_attention_heads=HEADS,
+        decoder_attention_heads=HEADS,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        bos_token_id=50257,
+        eos_token_id=50257,
+        pad_token_id=50257,
+        decoder_start_token_id=50258,
+        init_std=0.5,
+    )
+    model = WhisperForConditionalGeneration(config).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter.data, std=0.1)
+    return model
