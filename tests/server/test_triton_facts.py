@@ -60,18 +60,31 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse([pb_utils.Tensor("{output}", array)])
 """
 
-# Answers from another thread, after as many seconds as the first number says.
+# Keeps requests whose first number is 1 until one comes whose first number is 2.
 LATE = """
 import threading
 import triton_python_backend_utils as pb_utils
 
 class TritonPythonModel:
+    def initialize(self, args):
+        self.kept = []
+
     def execute(self, requests):
         for request in requests:
-            array = pb_utils.get_input_tensor_by_name(request, "{input}").as_numpy()
-            sender = request.get_response_sender()
-            threading.Timer(float(array.flat[0]), self.send, [sender, array]).start()
+            array = pb_utils.get_input_tensor_by_name(request, "{input}").as_numpy().copy()
+            if array.flat[0] == 2:
+                threading.Thread(target=self.release, args=[self.kept]).start()
+                self.kept = []
+            answer = (request.get_response_sender(), array)
+            if array.flat[0] == 1:
+                self.kept.append(answer)
+            else:
+                self.send(*answer)
         return None
+
+    def release(self, kept):
+        for answer in reversed(kept):
+            self.send(*answer)
 
     def send(self, sender, array):
         response = pb_utils.InferenceResponse([pb_utils.Tensor("{output}", array)])
@@ -106,6 +119,18 @@ def ask(url: str, model: str, array: np.ndarray, output: str) -> np.ndarray:
         return client.infer(model, [tensor], client_timeout=TIMEOUT_S).as_numpy(output)
 
 
+def wait_for_requests(url: str, model: str, count: int) -> None:
+    """Wait until a model was handed some requests; fails after a while."""
+    give_up = time.monotonic() + TIMEOUT_S
+    with triton.InferenceServerClient(url) as client:
+        while time.monotonic() < give_up:
+            (stats,) = client.get_inference_statistics(model).model_stats
+            if stats.inference_count >= count:
+                return
+            time.sleep(0.05)
+    pytest.fail(f"{model} was not handed {count} requests in {TIMEOUT_S} s")
+
+
 def rows(*numbers: float) -> np.ndarray:
     return np.array([[[number, index] for index, number in enumerate(numbers)]], np.float32)
 
@@ -113,24 +138,21 @@ def rows(*numbers: float) -> np.ndarray:
 def test_late_answers_out_of_order_reach_their_requests(repository):
     """In-flight batching in an ordinary ensemble step rests on this."""
     add_ensemble(repository, LATE, PROMPT)
-    delays_s = [1.6, 0.4, 1.2, 0.0, 0.8]
-    finished: list[float] = []
-    lock = threading.Lock()
 
-    with repository.start() as running, ThreadPoolExecutor(len(delays_s)) as pool:
+    with repository.start() as running, ThreadPoolExecutor(3) as pool:
 
-        def request(delay_s: float) -> None:
-            sent = rows(delay_s, *[delay_s] * int(10 * delay_s))  # ragged: lengths differ
+        def request(*numbers: float) -> None:
+            sent = rows(*numbers)  # ragged: lengths differ
             np.testing.assert_array_equal(ask(running.grpc_url, "both", sent, "Z"), sent)
-            with lock:
-                finished.append(delay_s)
 
-        began = time.monotonic()
-        list(pool.map(request, delays_s))
-        wall_s = time.monotonic() - began
-
-    assert finished == sorted(delays_s)
-    assert wall_s < sum(delays_s)  # they waited side by side, not one after another
+        kept = [pool.submit(request, 1, *range(length)) for length in range(3)]
+        wait_for_requests(running.grpc_url, "first", len(kept))
+        for length in range(5):
+            request(0, *range(length))  # overtakes those that are kept
+        assert not any(future.done() for future in kept)
+        request(2)
+        for future in kept:
+            future.result(TIMEOUT_S)
 
 
 @pytest.mark.parametrize("burst", [MAX_BATCH_SIZE // 2, MAX_BATCH_SIZE, 2 * MAX_BATCH_SIZE])
@@ -139,9 +161,10 @@ def test_burst_does_not_stall_in_the_batcher(repository, burst):
     add_model(repository, "first", PROMPT, "X", "Y", batching="dynamic_batching { }")
 
     with repository.start() as running, triton.InferenceServerClient(running.grpc_url) as client:
-        latencies_s = [send_burst(client, burst) for _ in range(10)]
+        slowest_s = [max(send_burst(client, burst)) for _ in range(10)]
 
-    assert max(map(max, latencies_s)) < STALL_S
+    # Two of ten may be the machine's own pauses; with a policy four of ten stall.
+    assert sorted(slowest_s)[-3] < STALL_S
 
 
 def test_queue_limit_makes_a_burst_wait_but_not_for_long(repository):

@@ -13,6 +13,8 @@ from voiceman.contracts import FORENSIC, FORENSIC_STEPS, MODELS, Model, Tensor
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 MAX_BATCH_SIZE = 64
 COMPOSING = [model.name for model in MODELS.values() if model is not FORENSIC]
+# Where requests come in: the first step of the ensemble, and the models called by themselves.
+ENTRANCES = ["whisper", "voice_activity", "recording_summary"]
 TRITON_DTYPES = {"INT16": "TYPE_INT16", "FP32": "TYPE_FP32", "BYTES": "TYPE_STRING"}
 
 # Triton refuses a config with a field it does not know. 2.51 knows all of these.
@@ -107,17 +109,26 @@ def test_requests_of_different_lengths_share_a_batch(name: str):
 
 
 @pytest.mark.parametrize("name", COMPOSING)
-def test_composing_model_batches_with_a_bounded_queue(name: str):
+def test_composing_model_batches(name: str):
     config = read_config(name)
-    policy = config.dynamic_batching.default_queue_policy
 
     assert config.backend == "python"
     assert config.max_batch_size == MAX_BATCH_SIZE
     assert config.HasField("dynamic_batching")
-    assert policy.max_queue_size > MAX_BATCH_SIZE
-    assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
-    assert policy.default_timeout_microseconds > 0
     assert [group.count for group in config.instance_group] == [1]
+
+
+@pytest.mark.parametrize("name", COMPOSING)
+def test_queues_are_bounded_where_requests_come_in(name: str):
+    """Inner steps have no policy: it would make Triton's batcher miss wake-ups."""
+    batching = read_config(name).dynamic_batching
+    policy = batching.default_queue_policy
+
+    assert batching.HasField("default_queue_policy") == (name in ENTRANCES)
+    if name in ENTRANCES:
+        assert policy.max_queue_size > MAX_BATCH_SIZE
+        assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+        assert policy.default_timeout_microseconds > 0
 
 
 @pytest.mark.parametrize("name", COMPOSING)
