@@ -3,7 +3,8 @@
 speechbrain imports torchaudio at the top of modules that do not use it for what is exported
 here. PyPI's torchaudio does not load beside a CPU-only torch, so an empty module stands in
 for it while speechbrain is imported, and is taken away again: transformers, for one, asks
-whether torchaudio is there.
+whether torchaudio is there. So are the placeholders that speechbrain leaves for its renamed
+modules: whoever looks through the loaded modules would set off imports that fail.
 """
 
 import importlib
@@ -28,6 +29,9 @@ def _torchaudio_stand_in() -> Generator[None]:
         del sys.modules["torchaudio"]
         if before is not None:
             sys.modules["torchaudio"] = before
+        for name, module in list(sys.modules.items()):
+            if type(module).__module__ == "speechbrain.utils.importutils":
+                del sys.modules[name]
 
 
 def imported(name: str) -> ModuleType:
