@@ -7,8 +7,8 @@ from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform
 
 CHANNEL_MODES = ("auto", "mix", "split")
 
-# Uncalibrated thresholds, chosen on two-channel telephone calls and on stereo recordings of
-# one microphone pair.
+# Uncalibrated thresholds, chosen on synthetic sounds and on one real call whose speakers were
+# parted into two channels.
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // 50  # 20 ms
 _ACTIVE_BELOW_PEAK_DB = 30.0  # a frame is active when it is this near to the loud frames
 _DOMINANCE_DB = 10.0  # one channel is this much louder: somebody speaks there and only there

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from urllib.request import urlopen
 
 import jsonschema
 import numpy as np
@@ -109,21 +110,35 @@ def test_provenance_names_what_the_result_rests_on(submitted, call):
     assert provenance["server"]["name"] == "triton"
 
 
-def test_many_recordings_share_batches_and_none_fails(client, call, tmp_path):
+def test_windows_of_several_recordings_are_decoded_together(server, client, call, tmp_path):
     _, samples = call
     folder = tmp_path / "calls"
     folder.mkdir()
     for number in range(5):
         start = 6.5 + number
         excerpt(folder / f"{number}.flac", samples, start, start + 2 + number, "flac")
-    before = statistics(client)
+    before, slots_before = statistics(client), slots(server)
     done = client("submit", folder, "--workers", 2)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.split()) == [f"results/{n}.json" for n in range(5)]
-    after = statistics(client)
+    after, slots_after = statistics(client), slots(server)
     assert after["forensic"]["inferences"] - before["forensic"]["inferences"] == 5
+    steps, rows = (slots_after[name] - slots_before[name] for name in ("steps", "rows"))
+    assert rows > 1.2 * steps
     for number in range(5):
         read_result(tmp_path / f"results/{number}.json")
+
+
+def slots(server):
+    """Steps of the Whisper engine so far, and the rows in all of them."""
+    with urlopen(f"http://{server.metrics_url}/metrics", timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    return {
+        name: float(line.split()[-1])
+        for name in ("steps", "rows")
+        for line in lines
+        if line.startswith(f"voiceman_whisper_{name}_total")
+    }
 
 
 def statistics(client):
