@@ -154,16 +154,8 @@ def generation_settings(tokenizer: Tokenizer, config: WhisperConfig) -> dict[str
     end = _token(tokenizer, "<|endoftext|>")
     start = _token(tokenizer, "<|startoftranscript|>")
     multilingual = config.vocab_size >= _MULTILINGUAL_VOCABULARY
-    translate = _token(tokenizer, "<|translate|>")
-    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
-    languages = {
-        token: number
-        for token, number in vocabulary.items()
-        if start < number < translate and re.fullmatch(r"<\|[a-z]{2,3}\|>", token)
-    }
-    tasks = {"transcribe": _token(tokenizer, "<|transcribe|>"), "translate": translate}
     first_timestamp = _token(tokenizer, "<|notimestamps|>") + 1
-    return {
+    settings = {
         "bos_token_id": end,
         "eos_token_id": end,
         "pad_token_id": end,
@@ -173,11 +165,25 @@ def generation_settings(tokenizer: Tokenizer, config: WhisperConfig) -> dict[str
         "max_initial_timestamp_index": _MAX_INITIAL_TIMESTAMP_INDEX,
         "max_length": config.max_target_positions,
         "is_multilingual": multilingual,
-        "lang_to_id": dict(sorted(languages.items())) if multilingual else {},
-        "task_to_id": tasks if multilingual else {},
         "suppress_tokens": suppressed_tokens(tokenizer, range(start, first_timestamp - 1)),
         "begin_suppress_tokens": [tokenizer.encode(" ", add_special_tokens=False).ids[0], end],
         "return_timestamps": False,
+    }
+    # Where languages are listed at all, even none, transformers detects one.
+    return settings | _languages_and_tasks(tokenizer) if multilingual else settings
+
+
+def _languages_and_tasks(tokenizer: Tokenizer) -> dict[str, dict[str, int]]:
+    start = _token(tokenizer, "<|startoftranscript|>")
+    translate = _token(tokenizer, "<|translate|>")
+    names = {tokenizer.id_to_token(n) or "": n for n in range(start + 1, translate)}
+    languages = {name: n for name, n in names.items() if _is_language(tokenizer, n)}
+    return {
+        "lang_to_id": dict(sorted(languages.items())),
+        "task_to_id": {
+            "transcribe": _token(tokenizer, "<|transcribe|>"),
+            "translate": translate,
+        },
     }
 
 

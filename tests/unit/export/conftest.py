@@ -27,12 +27,13 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def vocabulary(tmp_path_factory) -> Path:
-    """A multilingual.tiktoken of the real size: bytes, three merges, and words never used."""
+    """Vocabularies of the real sizes: bytes, three merges, and words never used."""
     folder = tmp_path_factory.mktemp("vocabulary")
-    tokens = [bytes([byte]) for byte in range(256)] + [b"he", b"ll", b"hell"]
-    tokens += [b"\xff" + str(number).encode() for number in range(50257 - len(tokens))]
-    lines = [b"%s %d" % (base64.b64encode(token), rank) for rank, token in enumerate(tokens)]
-    (folder / "multilingual.tiktoken").write_bytes(b"\n".join(lines))
+    for name, size in (("multilingual", 50257), ("gpt2", 50256)):
+        tokens = [bytes([byte]) for byte in range(256)] + [b"he", b"ll", b"hell"]
+        tokens += [b"\xff" + str(number).encode() for number in range(size - len(tokens))]
+        lines = [b"%s %d" % (base64.b64encode(token), rank) for rank, token in enumerate(tokens)]
+        (folder / f"{name}.tiktoken").write_bytes(b"\n".join(lines))
     return folder
 
 
@@ -46,9 +47,14 @@ def tokenizer_file(vocabulary: Path) -> Path:
 @pytest.fixture(scope="session")
 def whisper() -> WhisperForConditionalGeneration:
     """A tiny multilingual Whisper as transformers makes it."""
+    return tiny_whisper(VOCABULARY)
+
+
+def tiny_whisper(vocabulary_size: int) -> WhisperForConditionalGeneration:
     torch.manual_seed(0)
+    end = vocabulary_size - 1608
     config = WhisperConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary_size,
         num_mel_bins=80,
         d_model=HIDDEN,
         encoder_layers=LAYERS,
@@ -57,10 +63,10 @@ def whisper() -> WhisperForConditionalGeneration:
         decoder_attention_heads=HEADS,
         encoder_ffn_dim=32,
         decoder_ffn_dim=32,
-        bos_token_id=50257,
-        eos_token_id=50257,
-        pad_token_id=50257,
-        decoder_start_token_id=50258,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=end + 1,
         init_std=0.5,
     )
     model = WhisperForConditionalGeneration(config).eval()
@@ -68,3 +74,9 @@ def whisper() -> WhisperForConditionalGeneration:
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter.data, std=0.1)
     return model
+
+
+@pytest.fixture(scope="session")
+def english_whisper() -> WhisperForConditionalGeneration:
+    """A tiny English-only Whisper."""
+    return tiny_whisper(VOCABULARY - 1)

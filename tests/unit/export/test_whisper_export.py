@@ -16,6 +16,7 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from voiceman.errors import WeightsError
 from voiceman_export import ctranslate2, whisper_reference
+from voiceman_export import whisper as whisper_export
 from voiceman_export.models import export_model
 
 HEADS = 2
@@ -190,6 +191,24 @@ def test_an_export_knows_how_to_generate(form, repository, request):
         log_mel.float(), language="ko", return_timestamps=True, max_new_tokens=4
     )
     assert tokens[0, 0] >= 50364
+
+
+def test_an_english_model_gets_openai_s_vocabulary_and_detects_no_language(
+    english_whisper, vocabulary, repository, tmp_path, monkeypatch
+):
+    dims = {"n_audio_head": HEADS, "n_text_head": HEADS}
+    checkpoint = {"dims": dims, "model_state_dict": openai_state(english_whisper)}
+    torch.save(checkpoint, tmp_path / "tiny.en.pt")
+    monkeypatch.setattr(whisper_export, "fetch", lambda name: vocabulary)
+    folder = export_model(repository, "whisper", str(tmp_path / "tiny.en.pt")).folder
+    settings = json.loads((folder / "generation_config.json").read_text())
+    assert "lang_to_id" not in settings
+    assert settings["no_timestamps_token_id"] == 50362
+    model = WhisperForConditionalGeneration.from_pretrained(folder)
+    log_mel = example()[0].float()
+    first = model(log_mel, decoder_input_ids=torch.tensor([[50257]])).logits[0, 0]
+    tokens = model.generate(log_mel, return_timestamps=True, max_new_tokens=4)
+    assert tokens[0, 0] == 50363 + first[50363 : 50363 + 51].argmax()
 
 
 def test_int8_weights_are_scaled_back(whisper, tmp_path):
