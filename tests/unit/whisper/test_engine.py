@@ -78,16 +78,18 @@ def test_an_initial_prompt_stands_before_the_window(
 
 
 def test_a_prompt_does_not_change_which_language_is_heard(
-    tiny: Checkpoint, sounds: list[Waveform], engine_of: EngineOf
+    tiny: Checkpoint, oracle: Oracle, sounds: list[Waveform], engine_of: EngineOf
 ) -> None:
-    engine = engine_of(tiny, slots=2)
-    results = [
-        engine.submit(Window(sounds[1], options=options(1, initial_prompt=text))).result()
-        for text in ("", "voiceman")
-    ]
-    first, second = (result.transcript["language_probability"] for result in results)
-    assert first == pytest.approx(second, abs=1e-6)
-    assert results[1].transcript["language"] == "en"
+    engine, text = engine_of(tiny, slots=2), "voiceman"
+    plain, prompted = (
+        engine.submit(Window(sounds[1], options=options(1, initial_prompt=each))).result()
+        for each in ("", text)
+    )
+    heard = prompted.transcript["language_probability"]
+    assert heard == pytest.approx(plain.transcript["language_probability"], abs=1e-6)
+    prompt = [IDS["<|startofprev|>"], *tiny.tokenizer.encode(" " + text).ids]
+    expected = oracle.tokens(sounds[1], True, language="en", prompt=prompt)
+    assert list(prompted.tokens[0]) == expected
 
 
 def test_the_rest_of_a_window_is_decoded_again(
