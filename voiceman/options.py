@@ -5,6 +5,7 @@ so that a misspelt option is never silently ignored.
 """
 
 import json
+import math
 from dataclasses import dataclass, fields
 
 from voiceman.errors import InvalidRequestError
@@ -36,6 +37,8 @@ class WindowOptions:
             raise InvalidRequestError(
                 f"OPTIONS: max_new_tokens is {self.max_new_tokens}, allowed are 1 to 444"
             )
+        if math.isnan(self.deadline_unix_s):
+            raise InvalidRequestError("OPTIONS: deadline_unix_s is not a number")
 
 
 def parse_window_options(text: str) -> WindowOptions:
@@ -69,7 +72,7 @@ def parse_object(text: str, tensor: str) -> dict[str, object]:
         return {}
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as err:
+    except (json.JSONDecodeError, RecursionError) as err:
         raise InvalidRequestError(f"{tensor}: not valid JSON: {err}") from err
     if not isinstance(values, dict):
         raise InvalidRequestError(f"{tensor}: expected a JSON object, got {type(values).__name__}")

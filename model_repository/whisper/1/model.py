@@ -15,7 +15,6 @@ import triton_python_backend_utils as pb_utils
 
 from voiceman.audio import Int16Waveform, to_float32
 from voiceman.contracts import MODELS
-from voiceman.errors import VoicemanError
 from voiceman.options import parse_window_options
 from voiceman.serving.requests import (
     Inputs,
@@ -57,7 +56,7 @@ class TritonPythonModel:
             sender = request.get_response_sender()
             try:
                 future = self._engine.submit(_window(read_inputs(request, MODEL)))
-            except VoicemanError as err:
+            except Exception as err:  # noqa: BLE001  # must not take the batch with it
                 sender.send(error_response(err), flags=FINAL)
             else:
                 future.add_done_callback(partial(self._answer, sender))
