@@ -37,6 +37,10 @@ class WindowOptions:
             raise InvalidRequestError(
                 f"OPTIONS: max_new_tokens is {self.max_new_tokens}, allowed are 1 to 444"
             )
+        try:
+            self.initial_prompt.encode()
+        except UnicodeEncodeError as err:
+            raise InvalidRequestError(f"OPTIONS: initial_prompt is not Unicode: {err}") from err
         if math.isnan(self.deadline_unix_s):
             raise InvalidRequestError("OPTIONS: deadline_unix_s is not a number")
 

@@ -31,6 +31,7 @@ def test_options_are_read():
         ('{"max_new_tokens": 445}', "1 to 444"),
         ('{"max_new_tokens": 7.5}', "max_new_tokens"),
         ('{"initial_prompt": null}', "initial_prompt"),
+        ('{"initial_prompt": "\\ud800"}', "initial_prompt"),
         ('{"deadline_unix_s": "soon"}', "deadline_unix_s"),
         ('{"deadline_unix_s": NaN}', "deadline_unix_s"),
     ],

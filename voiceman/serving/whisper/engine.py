@@ -20,7 +20,7 @@ from voiceman.errors import DeadlineExceededError, ServerError
 from voiceman.serving.whisper.alignment import Matrix, count_frames, silent_row, stack_blocks
 from voiceman.serving.whisper.batch import Batch, Placement
 from voiceman.serving.whisper.checkpoint import Checkpoint
-from voiceman.serving.whisper.prompt import row_start, task_prompt
+from voiceman.serving.whisper.prompt import previous_text, row_start, task_prompt
 from voiceman.serving.whisper.segments import Split, split_segments, whole
 from voiceman.serving.whisper.transcript import Decode, Language, flag_silence, make_transcript
 from voiceman.serving.whisper.window import Window, WindowResult, check_waveform
@@ -60,6 +60,7 @@ class _Job:
 
     window: Window
     language: str | None
+    previous: list[int]  # tokens before the window
     future: Future[WindowResult] = field(default_factory=Future[WindowResult])
     slot: int = -1  # not in a slot
     offset_samples: int = 0
@@ -105,7 +106,9 @@ class Engine:
             ServerError: the engine is closed.
         """
         check_waveform(window.waveform)
-        job = _Job(window, self._checkpoint.special.language(window.language))
+        language = self._checkpoint.special.language(window.language)
+        # What a caller wrote is read here, where a fault in it is that caller's alone.
+        job = _Job(window, language, previous_text(self._checkpoint, window.options.initial_prompt))
         with self._door:  # whoever is inside when `close` comes is still served
             if self._closed:
                 raise ServerError("the Whisper engine is closed; it takes no more windows")
@@ -191,7 +194,12 @@ class Engine:
         late_s = time.time() - deadline
         if not deadline or late_s < 0:
             return False
-        self._fail(job, DeadlineExceededError(f"the deadline passed {late_s:.1f} s ago"))
+        self._fail(
+            job,
+            DeadlineExceededError(
+                f"the deadline passed {late_s:.1f} s ago by this machine's clock"
+            ),
+        )
         return True
 
     def _begin(self, jobs: Sequence[_Job]) -> None:
@@ -203,7 +211,7 @@ class Engine:
                 Placement(
                     job.slot,
                     job.sound,
-                    row_start(self._checkpoint, job.language, job.window.options),
+                    row_start(self._checkpoint, job.previous, job.language, job.window.options),
                 )
                 for job in jobs
             ]

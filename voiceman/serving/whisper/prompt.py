@@ -17,14 +17,20 @@ def task_prompt(special: SpecialTokens, language: str | None) -> list[int]:
     return [special.start_of_transcript, token, special.transcribe]
 
 
-def row_start(checkpoint: Checkpoint, language: str | None, options: WindowOptions) -> RowStart:
-    """How the row of a window begins; language None: it is to be detected."""
+def previous_text(checkpoint: Checkpoint, text: str) -> list[int]:
+    """Text that stands before the window, as tokens; of a long one the end."""
+    if not text.strip():
+        return []
+    tokens = checkpoint.tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+    room = checkpoint.dimensions.text_positions // 2 - 1  # the rest belongs to the window
+    return [checkpoint.special.start_of_previous, *tokens[-room:]]
+
+
+def row_start(
+    checkpoint: Checkpoint, previous: list[int], language: str | None, options: WindowOptions
+) -> RowStart:
+    """How the row of a window begins, behind `previous_text`; language None: to be detected."""
     special, positions = checkpoint.special, checkpoint.dimensions.text_positions
-    previous: list[int] = []
-    if text := options.initial_prompt.strip():
-        tokens = checkpoint.tokenizer.encode(" " + text, add_special_tokens=False).ids
-        room = positions // 2 - 1  # the rest of the positions belongs to the window
-        previous = [special.start_of_previous, *tokens[-room:]]
     prompt = [*previous, *task_prompt(special, language)]
     if not options.timestamps:
         prompt.append(special.no_timestamps)
