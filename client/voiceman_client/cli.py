@@ -4,6 +4,7 @@ Standard output carries data only; progress, failures and logs go to standard er
 Exit codes: 0 all done, 1 some recordings or models failed, 2 usage, 3 server unreachable.
 """
 
+import io
 import json
 import logging
 import os
@@ -51,6 +52,9 @@ server_option = click.option(
 @click.version_option(package_name="voiceman", prog_name="voiceman-client")
 def main() -> None:
     """Transcribe and analyse recordings on a voiceman server."""
+    for stream in (sys.stdin, sys.stdout):  # names of files need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -168,7 +172,7 @@ def submit(
     listed = sys.stdin if "-" in paths else ()
     recordings, missing = find_recordings(paths, listed)
     failures: list[VoicemanError] = list(missing)
-    names = result_names(recordings, output)
+    names = result_names(recordings, output, formats)
     finished = 0
     with (
         Client(server, Limits(in_flight, workers, timeout_s)) as client,

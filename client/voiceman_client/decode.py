@@ -29,11 +29,13 @@ from voiceman.errors import (
 from voiceman.evidence import Flag
 from voiceman.manifest import sha256_of
 from voiceman_client.channels import select_channels
+from voiceman_client.inputs import printable
 
 DEMUXERS = "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,amr,mov,matroska,asf,avi"
 # Containers that write down how long they are; elsewhere FFmpeg guesses from the bit rate.
 _STATES_DURATION = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flac", "wav"}
 _DURATION_TOLERANCE_S = 0.5  # codec delay and padding are below this
+_NO_TIMES = "aac"  # ADTS has no time stamps: FFmpeg counts, at the rate of the first frame
 _GAP_S = 0.1  # shorter jumps of the time stamps are jitter of the container
 _LONGEST_GAP_S = 60.0  # where the container does not say how long it is; longer ones are damage
 MAX_RECORDING_S = 12 * 3600.0  # a small file can claim to hold days; 12 h are 1.4 GB a channel
@@ -44,10 +46,10 @@ Channels = npt.NDArray[np.int16]  # [c, n]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a recording came from.
+    r"""Where a recording came from.
 
     Attributes:
-        path: the file as the caller named it.
+        path: the file, absolute; bytes that are not UTF-8 are written as \xNN.
         sha256: of the file, 64 hexadecimal digits.
         size_bytes: of the file.
         container: FFmpeg's name of the format.
@@ -130,7 +132,7 @@ def decode(path: Path, channels: str = "auto") -> Recording:
             sound = _read(path, container, stream, damage, gaps)
             stated_s = _stated_duration(container, stream)
             source = Source(
-                path=str(path),
+                path=printable(path.absolute()),
                 sha256=sha256,
                 size_bytes=size_bytes,
                 container=container.format.name,
@@ -176,18 +178,17 @@ def _read(
     """All samples [c, n] at 16 kHz; c is 2 for two channels and 1 (a mixdown) otherwise."""
     layout = "stereo" if stream.channels == 2 else "mono"
     blocks = [np.zeros((2 if layout == "stereo" else 1, 0), np.int16)]
-    resampler = _resampler(layout)
+    resampler = _Resampler(layout)
     heard_s, origin_s = 0.0, None
     stated_s = _stated_duration(container, stream)
     for frame in _frames(container, stream, damage):
         _check_finite(path, frame, heard_s)
-        if frame.time is not None:
+        if frame.time is not None and container.format.name != _NO_TIMES:
             origin_s = frame.time if origin_s is None else origin_s
             gap_s = frame.time - origin_s - heard_s
             longest_s = _LONGEST_GAP_S if stated_s is None else stated_s - heard_s
             if _GAP_S < gap_s <= longest_s:
-                blocks += _resample(resampler, None)
-                resampler = _resampler(layout)
+                blocks += resampler.flush()
                 silence = round(gap_s * SAMPLE_RATE_HZ)
                 blocks.append(np.zeros((len(blocks[0]), silence), np.int16))
                 gaps.append(_flag("gap", heard_s, heard_s + gap_s, "no sound in the file here"))
@@ -198,22 +199,41 @@ def _read(
                 f"{path}: more than {MAX_RECORDING_S / 3600:g} h of sound; cut it into parts"
             )
         frame.pts = None  # the resampler would stretch sound to fit irregular time stamps
-        blocks += _resample(resampler, frame)
-    blocks += _resample(resampler, None)
+        blocks += resampler.add(frame)
+    blocks += resampler.flush()
     return np.concatenate(blocks, axis=1)
 
 
-def _resampler(layout: str) -> av.AudioResampler:
+class _Resampler:
     """FFmpeg's resampler with its defaults, the filter behind Whisper's own way to load sound.
 
     Measured from 8 kHz: the image of a tone of 3.4 kHz, where telephones end, is 52 dB down.
+    Rate, layout and sample format may change midway, as in MP3 or AAC files put end to end.
     """
-    return av.AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE_HZ)
+
+    def __init__(self, layout: str) -> None:
+        self._layout = layout
+        self._kind: tuple[int, str, str] | None = None  # of the frames that _filter takes
+        self._filter: av.AudioResampler | None = None
+
+    def add(self, frame: AudioFrame) -> list[Channels]:
+        """What comes of a frame, as blocks [c, n]."""
+        kind = (frame.sample_rate, frame.layout.name, frame.format.name)
+        rest = self.flush() if kind != self._kind else []
+        if self._filter is None:
+            self._filter = av.AudioResampler("s16p", self._layout, SAMPLE_RATE_HZ)
+            self._kind = kind
+        return rest + _arrays(self._filter.resample(frame))
+
+    def flush(self) -> list[Channels]:
+        """What is still held; the next frame begins anew."""
+        held = _arrays(self._filter.resample(None)) if self._filter else []
+        self._filter = None
+        return held
 
 
-def _resample(resampler: av.AudioResampler, frame: AudioFrame | None) -> list[Channels]:
-    """A frame, or with None what the resampler still holds, as blocks [c, n]."""
-    return [block.to_ndarray().astype(np.int16, copy=False) for block in resampler.resample(frame)]
+def _arrays(frames: list[AudioFrame]) -> list[Channels]:
+    return [frame.to_ndarray().astype(np.int16, copy=False) for frame in frames]
 
 
 def _frames(

@@ -1,9 +1,10 @@
 """Which files did the caller mean: files, folders, globs and lists."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from voiceman.errors import RecordingError, RecordingNotFoundError
+from voiceman.errors import RecordingError, RecordingNotFoundError, RecordingUnreadableError
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -26,22 +27,40 @@ def find_recordings(
         listed: lines, as from standard input.
 
     Returns:
-        The files, and an error for every folder or pattern without recordings. A plain path
-        that does not exist is returned as it is: decoding says what is wrong with it.
+        The files, and an error for every folder or pattern without recordings and for every
+        folder or name that the file system refuses. A plain path that does not exist is
+        returned as it is: decoding says what is wrong with it.
     """
     found: dict[Path, Path] = {}
     errors: list[RecordingError] = []
     for argument in _with_lists(arguments, listed):
-        paths = _expand(argument)
-        if not paths:
+        refused: list[OSError] = []
+        try:
+            named = {path.resolve(): path for path in _expand(argument, refused)}
+        # RuntimeError: a loop of links; ValueError: a NUL, or a pattern such as "a**.wav".
+        except (OSError, RuntimeError, ValueError) as err:
+            errors.append(_unreadable(argument, err))
+            continue
+        errors += [_unreadable(str(err.filename), err) for err in refused]
+        if not named and not refused:
             errors.append(
                 RecordingNotFoundError(
                     f"{argument}: no recordings there; known are {' '.join(sorted(SUFFIXES))}"
                 )
             )
-        for path in paths:
-            found.setdefault(path.resolve(), path)
+        for resolved, path in named.items():
+            found.setdefault(resolved, path)
     return list(found.values()), errors
+
+
+def printable(path: Path) -> str:
+    r"""The path as text that any file can hold; bytes that are not UTF-8 become \xNN."""
+    return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _unreadable(name: str, err: Exception) -> RecordingUnreadableError:
+    reason = err.strerror if isinstance(err, OSError) else err
+    return RecordingUnreadableError(f"{name!r}: cannot be looked up ({reason}); check the path")
 
 
 def _with_lists(arguments: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
@@ -52,13 +71,17 @@ def _with_lists(arguments: Sequence[str], listed: Iterable[str]) -> Iterator[str
             yield argument
 
 
-def _expand(argument: str) -> list[Path]:
+def _expand(argument: str, refused: list[OSError]) -> list[Path]:
+    """The files that an argument names; folders that may not be listed go to `refused`."""
     path = Path(argument)
     if path.is_dir():
+        entries = (
+            Path(folder, name)
+            for folder, _, names in os.walk(path, onerror=refused.append)
+            for name in names
+        )
         return sorted(
-            entry
-            for entry in path.rglob("*")
-            if entry.suffix.lower() in SUFFIXES and entry.is_file()
+            entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()
         )
     if _GLOB_SIGNS & set(argument) and not path.exists():
         root = Path(path.anchor)

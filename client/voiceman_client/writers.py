@@ -79,19 +79,26 @@ def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]
         The paths in the order of `formats`.
 
     Raises:
-        ResultNotWrittenError: the disk is full, no permission; names the file.
+        ResultNotWrittenError: the disk is full, no permission, or the result holds what the
+            format cannot; names the file.
     """
-    return [_write(folder / f"{name}.{kind}", FORMATS[kind](result)) for kind in formats]
+    return [_write(folder / f"{name}.{kind}", _encode(result, kind, name)) for kind in formats]
 
 
-def _write(path: Path, text: str) -> Path:
+def _encode(result: Result, kind: str, name: str) -> bytes:
+    try:
+        return FORMATS[kind](result).encode()
+    except ValueError as err:  # not a finite number, or half of a surrogate pair
+        raise ResultNotWrittenError(f"{name}.{kind}: the result cannot be {kind} ({err})") from err
+
+
+def _write(path: Path, content: bytes) -> Path:
     """Write beside the target, then rename: a reader never sees half a file."""
-    content = text.encode()
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name[:100]}.", delete=False
+            dir=path.parent, prefix=".voiceman-", delete=False
         ) as file:
             temporary = Path(file.name)
             file.write(content)

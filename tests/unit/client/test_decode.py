@@ -1,5 +1,6 @@
 """Whatever the file, the same sound comes out, or an error that says what is wrong with it."""
 
+import os
 import wave
 
 import numpy as np
@@ -189,3 +190,30 @@ def test_hashes_are_of_the_file_and_of_the_samples(tmp_path):
     flac = decode(write_sound(tmp_path / "a.flac", sound, "flac"))
     assert wav.pcm_sha256 == flac.pcm_sha256
     assert wav.source.sha256 != flac.source.sha256
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "second"),
+    [
+        ("mp3", "libmp3lame", {"encoded_rate": 44_100}),
+        ("mp3", "libmp3lame", {"stereo": True}),
+        ("aac", "aac", {"encoded_rate": 44_100}),
+    ],
+)
+def test_sound_whose_format_changes_midway_is_read_to_its_end(tmp_path, suffix, codec, second):
+    stereo = second.pop("stereo", False)
+    low = write_sound(tmp_path / f"low.{suffix}", tone(2.0, hz=300), codec)
+    sound = [tone(2.0, hz=700)] * 2 if stereo else tone(2.0, hz=700)
+    high = write_sound(tmp_path / f"high.{suffix}", sound, codec, **second)
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(low.read_bytes() + high.read_bytes())
+    recording = decode(joined)
+    assert recording.duration_s == pytest.approx(4.0, abs=2 * CODEC_DELAY_S)
+    assert loudest_hz(recording.waveforms[0][:24_000]) == pytest.approx(300, abs=3)
+    assert loudest_hz(recording.waveforms[0][-24_000:]) == pytest.approx(700, abs=3)
+
+
+def test_a_name_that_is_not_utf_8_is_decoded_and_stored_printable(tmp_path):
+    path = tmp_path / os.fsdecode("통화.wav".encode("cp949"))
+    write_sound(tmp_path / "a.wav", tone(1.0)).rename(path)
+    decode(path).source.path.encode()

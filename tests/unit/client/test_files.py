@@ -1,11 +1,13 @@
 """Which recordings are meant, and where their results go."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from voiceman.errors import ResultNotWrittenError
-from voiceman_client.inputs import find_recordings
+from voiceman_client.inputs import find_recordings, printable
 from voiceman_client.naming import result_names
 from voiceman_client.writers import write_result
 
@@ -65,8 +67,59 @@ def test_equal_stems_get_names_of_their_own(calls):
 def test_a_result_of_another_recording_is_not_overwritten(calls):
     made_of = {"provenance": {"source": {"file": str(calls / "x/call.wav")}}}
     (calls / "call.json").write_text(json.dumps(made_of))
-    assert result_names([calls / "x/call.wav"], calls)[calls / "x/call.wav"] == "call"
-    assert result_names([calls / "y/call.wav"], calls)[calls / "y/call.wav"] != "call"
+    assert name_of(calls / "x/call.wav", calls) == "call"
+    assert name_of(calls / "y/call.wav", calls) != "call"
+
+
+def name_of(path, folder, *formats):
+    return result_names([path], folder, formats or ("json",))[path]
+
+
+def test_equal_relative_paths_from_two_folders_are_two_recordings(calls, monkeypatch):
+    made_of = {"provenance": {"source": {"file": str(calls / "call.wav")}}}
+    (calls / "call.json").write_text(json.dumps(made_of))
+    assert name_of(Path("call.wav"), calls) == "call"
+    monkeypatch.chdir(calls / "calls")
+    assert name_of(Path("call.wav"), calls) != "call"
+
+
+def test_without_json_names_are_stable_and_never_shared(calls):
+    first, other = calls / "x/call.wav", calls / "y/call.wav"
+    name = name_of(first, calls, "srt")
+    (calls / f"{name}.srt").touch()
+    assert name_of(first, calls, "srt") == name != name_of(other, calls, "srt")
+
+
+def test_a_file_that_nobody_vouches_for_is_not_overwritten(calls):
+    (calls / "call.srt").touch()
+    assert name_of(calls / "call.wav", calls, "json", "srt") != "call"
+
+
+def test_long_stems_are_cut_to_what_a_file_system_takes(calls):
+    paths = [calls / f"{'가' * 83}{end}.wav" for end in "ab"]
+    names = result_names(paths, calls)
+    assert len(set(names.values())) == 2
+    for name in names.values():
+        write_result({"segments": []}, calls, name, ["json"])
+    long = "가" * 82  # a name that fits, with a temporary file beside it
+    assert write_result({"segments": []}, calls, long, ["json"]) == [calls / f"{long}.json"]
+
+
+def test_names_that_no_file_can_have_fail_alone(calls):
+    (calls / "loop.wav").symlink_to("loop.wav")
+    strange = ["loop.wav", "nul\0.wav", f"{'x' * 300}/*.wav", "x" * 300, "calls/a**.wav"]
+    recordings, errors = found(*strange, "other.mp3")
+    assert recordings[-1] == "other.mp3"
+    assert len(recordings) - 1 + len(errors) == len(strange)
+    assert any("nul" in err for err in errors)
+
+
+def test_names_need_not_be_utf_8(calls):
+    name = os.fsdecode("통화.wav".encode("cp949"))
+    assert printable(Path(name)).startswith(r"\xc5\xeb")
+    assert name_of(calls / name, calls) == Path(name).stem
+    with pytest.raises(ResultNotWrittenError, match=r"a\.json: the result cannot be json"):
+        write_result({"segments": [], "file": name}, calls, "a", ["json"])
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
