@@ -148,10 +148,15 @@ def to_error(
     status = str(error.status() or "") if error else ""
     message = error.message() if error else "no answer"
     where = f"{address}: {model}: " if model else f"{address}: "
-    if "DEADLINE_EXCEEDED" in status or "Deadline Exceeded" in message:
-        return DeadlineExceededError(
-            f"{where}no answer in {timeout_s:.0f} s; raise --timeout or lower --in-flight"
-        )
+    # Triton's queue says "timeout expired" (as UNAVAILABLE), an engine "deadline passed".
+    if "timeout expired" in message or "deadline passed" in message:
+        late = message
+    elif "DEADLINE_EXCEEDED" in status or "Deadline Exceeded" in message:
+        late = f"no answer in {timeout_s:.0f} s"
+    else:
+        late = ""
+    if late:
+        return DeadlineExceededError(f"{where}{late}; raise --timeout or lower --in-flight")
     if "INVALID_ARGUMENT" in status:
         return InvalidRequestError(f"{where}{message}")
     if "queue size" in message:
