@@ -52,6 +52,7 @@ class Client:
         """
         self._server = Server(server or os.environ.get("VOICEMAN_SERVER") or DEFAULT_SERVER)
         self._limits = limits or Limits()
+        self._closers: list[Callable[[], Coroutine[Any, Any, None]]] = []  # of running batches
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -63,9 +64,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connection; outcomes not yet fetched are lost."""
+        """End the connection and all that runs; outcomes not yet fetched are lost."""
         if self._loop.is_closed():
             return
+        for close in tuple(self._closers):
+            self._run(close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -120,11 +123,15 @@ class Client:
             async with using:
                 await run.aclose()
 
+        self._closers.append(close)
         try:
-            while (outcome := self._run(fetch())) is not None:
+            # A client that was closed meanwhile has closed the run as well.
+            while not self._loop.is_closed() and (outcome := self._run(fetch())) is not None:
                 yield outcome
         finally:
-            self._run(close())
+            self._closers.remove(close)
+            if not self._loop.is_closed():
+                self._run(close())
 
     def models(self) -> list[ModelStatus]:
         """What the server says of its models; raises ServerUnreachableError."""

@@ -1,7 +1,7 @@
 """Decoding in processes: a file that crashes the decoder takes only itself down.
 
-Each worker runs `main` of this module: a line of JSON in, a line of JSON and raw
-samples out, one file at a time. A pool of `concurrent.futures` would lose every file in work
+Each worker runs `main` of this module: a line of JSON in; a length, JSON of that length and
+raw samples out, one file at a time. A pool of `concurrent.futures` would lose every file in work
 when one worker dies, and starts its workers by running the caller's main script again.
 """
 
@@ -18,7 +18,8 @@ import numpy as np
 from voiceman import errors
 from voiceman_client.decode import Recording, Source, decode
 
-_MAX_LINE_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 20
+_LENGTH_BYTES = 8
 _STARTUP = (sys.executable, "-c", "from voiceman_client.decoding import main; main()")
 
 
@@ -49,18 +50,19 @@ class DecoderPool:
                     f"{path}: the decoder crashed on it (exit status {code}); "
                     "convert it with another program and try again"
                 ) from err
-            except asyncio.CancelledError:  # the worker is in the middle of an answer
-                worker.kill()
-                raise
             except errors.RecordingError:
                 self._idle.append(worker)
+                raise
+            except BaseException:  # cancelled or unforeseen, in the middle of an answer
+                if worker.returncode is None:
+                    worker.kill()
                 raise
             self._idle.append(worker)
             return recording
 
     async def _start(self) -> Process:
         worker = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, limit=_MAX_LINE_BYTES, start_new_session=True
+            *self._command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES, start_new_session=True
         )
         self._all.add(worker)
         return worker
@@ -83,7 +85,8 @@ async def _ask(worker: Process, path: Path, channels: str) -> Recording:
         await worker.stdin.drain()
     except ConnectionError as err:
         raise asyncio.IncompleteReadError(b"", None) from err
-    header = json.loads(await worker.stdout.readuntil(b"\n"))
+    length = int.from_bytes(await worker.stdout.readexactly(_LENGTH_BYTES), "big")
+    header = json.loads(await worker.stdout.readexactly(length))
     if "error" in header:
         raise getattr(errors, header["error"])(header["message"])
     shape = (len(header["channels"]), header["samples"])
@@ -120,7 +123,8 @@ def main() -> None:
     """Answer requests from standard input until it ends."""
     for line in sys.stdin.buffer:
         header, samples = _answer(json.loads(line))
-        sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
+        content = json.dumps(header).encode()
+        sys.stdout.buffer.write(len(content).to_bytes(_LENGTH_BYTES, "big") + content)
         for block in samples:
             sys.stdout.buffer.write(block)
         sys.stdout.buffer.flush()

@@ -1,8 +1,11 @@
 """A file that kills the decoder fails alone."""
 
 import asyncio
+import json
+import signal
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,3 +79,35 @@ def test_workers_are_bounded_and_used_again(tmp_path, workers):
         return started
 
     assert asyncio.run(count()) <= workers
+
+
+def test_an_answer_that_makes_no_sense_costs_the_worker_and_not_the_pool():
+    garbage = "import sys; sys.stdin.readline(); sys.stdout.buffer.write(bytes(7) + b'\\x02{!'); "
+    command = (sys.executable, "-c", f"{garbage}sys.stdout.flush(); sys.stdin.read()")
+
+    async def ask():
+        pool = DecoderPool(1, command)
+        with pytest.raises(json.JSONDecodeError):
+            await pool.decode(Path("a.wav"), "auto")
+        (worker,) = pool._all
+        code = await worker.wait()
+        await pool.close()
+        return code, pool._idle
+
+    assert asyncio.run(ask()) == (-signal.SIGKILL, [])
+
+
+def test_a_file_with_very_many_flags_arrives(tmp_path):
+    path = write_sound(tmp_path / "a.wav", tone(1.0))
+    many = textwrap.dedent(
+        """
+        from dataclasses import replace
+        from voiceman_client import decoding
+        decode = decoding.decode
+        flag = {"kind": "gap", "start": 0.0, "end": 1.0, "detail": "x" * 100}
+        decoding.decode = lambda *args: replace(decode(*args), flags=(flag,) * 20_000)
+        decoding.main()
+        """
+    )
+    (recording,) = asyncio.run(decode_all([path], command=(sys.executable, "-c", many)))
+    assert len(recording.flags) == 20_000
