@@ -180,7 +180,7 @@ def main() -> None:
         "runs": runs,
     }
     text = (
-        f"{RECORDINGS} recordings, {audio_s:.0f} s of sound; submitted {RUNS} times to one server.\n"
+        f"{RECORDINGS} recordings, {audio_s:.0f} s of sound, {RUNS} times to one server.\n"
         f"Whisper slots busy per step, mean: {rows / steps:.2f}.\n\n"
         + table(["figure", *(f"run {run + 1}" for run in range(RUNS))], _rows(runs))
         + "\nMean batch of the other models:\n\n"
