@@ -138,3 +138,17 @@ def test_results_have_ordinary_permissions(tmp_path):
     (path,) = write_result({"segments": []}, tmp_path, "a", ["json"])
     (tmp_path / "ordinary").touch()
     assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_a_folder_that_may_not_be_listed_is_named_and_the_rest_is_found(calls, monkeypatch):
+    scan = os.scandir
+
+    def refuse(folder):
+        if str(folder) == "calls/deep":
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    recordings, (error,) = found("calls")
+    assert recordings == ["calls/b.WAV"]
+    assert error.startswith("'calls/deep': cannot be looked up (Permission denied)")
