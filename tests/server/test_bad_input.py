@@ -221,3 +221,15 @@ def test_models_of_a_guarded_half_ready_server_are_listed(half_ready):
     states = {model["name"]: model["state"] for model in map(json.loads, done.stdout.splitlines())}
     assert states["utterances"] == "READY"
     assert states["whisper"] == "not in the server"
+
+
+def test_names_that_are_not_utf_8_are_finished_beside_names_that_cannot_be(submit, good):
+    korean = good.rename(good.with_name(os.fsdecode("통화.wav".encode("cp949"))))
+    listed = f"nul\0.wav\n{korean.name}\n{'x' * 300}.wav\n"
+    done = submit("-", input=listed, errors="surrogateescape")
+    assert done.returncode == 1
+    assert done.stderr.count("failed: ") == 2
+    (result,) = done.stdout.splitlines()
+    assert result == f"results/{korean.stem}.json"
+    source = json.loads((good.parent / result).read_bytes())["provenance"]["source"]
+    assert source["file"].startswith(f"{good.parent}/\\xc5\\xeb")
