@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
@@ -164,6 +165,29 @@ def test_sigterm_lets_requests_finish_and_leaves_nothing(repository, voiceman_se
         assert_gone(processes, timeout_s=0)
         assert not regions(command.process.pid)
         assert not list(run_folders(command.process.pid))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::", "localhost"])
+def test_server_listens_on_ipv6_and_on_a_name(repository, host):
+    """Each of Triton's servers wants such an address written in another way."""
+    repository.add("echo", ECHO_CONFIG, echo())
+
+    with repository.start(host=host) as running:
+        np.testing.assert_array_equal(infer_echo(running.grpc_url)["NUMBERS"], NUMBERS)
+        with urlopen(f"http://{running.metrics_url}/metrics", timeout=10) as page:
+            assert b"nv_inference_count" in page.read()
+
+
+def test_log_file_that_cannot_be_written_is_named(repository, tmp_path):
+    repository.add("echo", ECHO_CONFIG, echo())
+    path = tmp_path / "nowhere" / "triton.log"
+
+    with (
+        pytest.raises(EnvironmentCheckError, match=f"{path}: No such file .*set --log-file"),
+        repository.start(log_file=path),
+    ):
+        pass
 
 
 def test_two_servers_run_side_by_side(repository, tmp_path):

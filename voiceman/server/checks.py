@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from voiceman.contracts import MODELS
 from voiceman.errors import EnvironmentCheckError, WeightsError
 from voiceman.manifest import MANIFEST_NAME, verify
+from voiceman.server.address import bind, find_address
 from voiceman.server.installation import (
     Interpreter,
     Triton,
@@ -97,6 +97,12 @@ def _check_weights(folder: Path, model: str, problems: list[str], notes: list[st
 
 
 def _port_problems(settings: ServerSettings) -> Iterator[str]:
+    try:
+        address = find_address(settings.host)
+        settings.ports.resolve(address)
+    except EnvironmentCheckError as err:
+        yield str(err)
+        return
     ports = settings.ports.by_name()
     for name, port in ports.items():
         option = f"--{name.lower()}-port"
@@ -104,21 +110,18 @@ def _port_problems(settings: ServerSettings) -> Iterator[str]:
             yield f"{name} port {port}: allowed are 0 to 65535; set {option}"
         elif port and list(ports.values()).count(port) > 1:
             yield f"{name} port {port}: wanted twice; set {option}"
-        elif port and (reason := _cannot_listen(settings.host, port)):
+        elif port and (reason := _cannot_listen(address, port)):
             yield (
                 f"{name} port {port} on {settings.host}: {reason}; set {option}, or take any "
                 "free ports with --ports auto"
             )
 
 
-def _cannot_listen(host: str, port: int) -> str:
-    with socket.socket() as probe:
-        # A port whose last connections still linger is free for a server.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as err:
-            return os.strerror(err.errno) if err.errno else str(err)
+def _cannot_listen(address: str, port: int) -> str:
+    try:
+        bind(address, port).close()
+    except OSError as err:
+        return err.strerror or str(err)
     return ""
 
 

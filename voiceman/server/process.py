@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from voiceman.errors import ServerError, ServerNotReadyError
+from voiceman.errors import EnvironmentCheckError, ServerError, ServerNotReadyError
+from voiceman.server.address import find_address, for_http_server, in_url, reachable
 from voiceman.server.canary import run_canary
 from voiceman.server.checks import check_environment
 from voiceman.server.installation import prepare_backends, server_environment
@@ -30,7 +31,6 @@ POLL_S = 0.1
 KILL_AFTER_S = 10  # beyond the exit timeout, in which Triton should have ended by itself
 LAST_LINES = 20
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised, not chosen
 _MODEL_CONTROL = "model-repository"
 # What Triton logs as errors on every machine without a GPU, where nothing is wrong.
 _MISSES_GPU = ("CudaDriverHelper", "pinned system memory", "CUDA driver version is insufficient")
@@ -59,17 +59,17 @@ class RunningServer:
     @property
     def grpc_url(self) -> str:
         """Host and port of gRPC, as tritonclient takes them."""
-        return f"{self.host}:{self.ports.grpc}"
+        return f"{in_url(self.host)}:{self.ports.grpc}"
 
     @property
     def http_url(self) -> str:
         """Host and port of HTTP, as tritonclient takes them."""
-        return f"{self.host}:{self.ports.http}"
+        return f"{in_url(self.host)}:{self.ports.http}"
 
     @property
     def metrics_url(self) -> str:
         """Host and port of the metrics page."""
-        return f"{self.host}:{self.ports.metrics}"
+        return f"{in_url(self.host)}:{self.ports.metrics}"
 
     def wait(self) -> None:
         """Return never, unless with an exception.
@@ -96,36 +96,37 @@ def start(settings: ServerSettings) -> Generator[RunningServer]:
     for note in notes:
         log.warning(note)
     deadline = time.monotonic() + settings.ready_timeout_s
-    host = "127.0.0.1" if settings.host in _ANY_ADDRESS else settings.host
+    address = find_address(settings.host)
+    host = reachable(address)
     with ExitStack() as stack:
         folder = stack.enter_context(run_folder(settings.shm_prefix))
         backends = prepare_backends(triton, interpreter, folder.path)
-        ports = settings.ports.resolve(settings.host)
+        ports = settings.ports.resolve(address)
         sink = stack.enter_context(_open_log(settings.log_file))
         process = _launch(
-            [str(triton.executable), *_arguments(settings, ports, backends, folder)],
+            [str(triton.executable), *_arguments(settings, address, ports, backends, folder)],
             server_environment(triton, interpreter),
             folder,
         )
         stack.callback(_stop, process, settings.exit_timeout_s)
         lines = _copy_log(process, sink)
         _wait_until_ready(process, lines, host, ports.http, deadline)
-        models = run_canary(f"{host}:{ports.grpc}", settings.model_names(), deadline)
+        models = run_canary(f"{in_url(host)}:{ports.grpc}", settings.model_names(), deadline)
         yield RunningServer(process, host, ports, folder.prefix, tuple(models), lines)
 
 
 def _arguments(
-    settings: ServerSettings, ports: Ports, backends: Path, folder: RunFolder
+    settings: ServerSettings, address: str, ports: Ports, backends: Path, folder: RunFolder
 ) -> list[str]:
     arguments = {
         "model-repository": settings.model_repository,
         "backend-directory": backends,
         "backend-config": f"python,shm-region-prefix-name={folder.prefix}",
-        "grpc-address": settings.host,
+        "grpc-address": in_url(address),
         "grpc-port": ports.grpc,
-        "http-address": settings.host,
+        "http-address": for_http_server(address),
         "http-port": ports.http,
-        "metrics-address": settings.host,
+        "metrics-address": for_http_server(address),
         "metrics-port": ports.metrics,
         "exit-timeout-secs": settings.exit_timeout_s,
         "log-info": str(settings.verbose).lower(),
@@ -187,7 +188,13 @@ def _open_log(path: Path | None) -> Generator[IO[str]]:
     if path is None:
         yield sys.stderr
         return
-    with path.open("a", encoding="utf-8", buffering=1) as file:
+    try:
+        file = path.open("a", encoding="utf-8", buffering=1)
+    except OSError as err:
+        raise EnvironmentCheckError(
+            f"{path}: {err.strerror}; set --log-file to a file that can be written"
+        ) from err
+    with file:
         yield file
 
 

@@ -1,9 +1,12 @@
 """What a caller may choose about a server."""
 
-import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from voiceman.errors import EnvironmentCheckError
+from voiceman.server.address import bind
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,21 @@ class Ports:
         """The ports by what they are for."""
         return {"gRPC": self.grpc, "HTTP": self.http, "metrics": self.metrics}
 
-    def resolve(self, host: str) -> "Ports":
-        """The same ports with every 0 replaced by a port that is free at this moment."""
+    def resolve(self, address: str) -> "Ports":
+        """The same ports with every 0 replaced by a port that is free at this moment.
+
+        Raises:
+            EnvironmentCheckError: the numeric address is not this machine's.
+        """
         # All sockets stay open until the last port is known, so that the three differ.
-        sockets = [socket.socket() for _ in range(3)]
-        try:
-            for one in sockets:
-                one.bind((host, 0))
+        with ExitStack() as stack:
+            try:
+                sockets = [stack.enter_context(bind(address, 0)) for _ in range(3)]
+            except OSError as err:
+                raise EnvironmentCheckError(
+                    f"{address}: {err.strerror}; set --host to an address of this machine"
+                ) from err
             free = [one.getsockname()[1] for one in sockets]
-        finally:
-            for one in sockets:
-                one.close()
         grpc, http, metrics = (
             wanted or found for wanted, found in zip(self.by_name().values(), free, strict=True)
         )
@@ -47,7 +54,7 @@ class ServerSettings:
     Attributes:
         model_repository: folder that holds one folder per model.
         models: names of the models to load, with what they are composed of; empty: all.
-        host: address to listen on; anyone who reaches it may send requests.
+        host: name or address (IPv4, IPv6) to listen on; anyone who reaches it may send requests.
         ports: TCP ports.
         python: interpreter whose packages the models see; its folder must hold `python3`.
         tritonserver: executable to start; None: the one of the nvidia-pytriton package.

@@ -91,9 +91,13 @@ def test_same_port_twice_is_named_for_both(repository):
     assert all("wanted twice" in line for line in lines)
 
 
-def test_address_of_another_machine_is_named(repository):
-    (line,) = problems(settings(repository, host="192.0.2.1", ports=Ports(45001, 0, 0)))
-    assert "gRPC port 45001 on 192.0.2.1" in line
+@pytest.mark.parametrize("ports", [Ports(45001, 45002, 45003), Ports.automatic()])
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid", "a..b", ""])
+def test_host_that_is_not_this_machine_is_named_once(repository, host, ports):
+    (line,) = problems(settings(repository, host=host, ports=ports))
+    assert host in line
+    assert "Unknown error" not in line
+    assert line.endswith("; set --host to an address of this machine")
 
 
 def test_small_shared_memory_is_named_with_what_to_do(repository, monkeypatch):
