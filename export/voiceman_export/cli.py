@@ -15,7 +15,7 @@ from voiceman.errors import VoicemanError
 from voiceman_export import scoring
 from voiceman_export.assets import fetch as fetch_asset
 from voiceman_export.catalogue import catalogue
-from voiceman_export.models import MODELS, Model, export_model
+from voiceman_export.models import MODELS, Model, export_model, users_own
 from voiceman_export.registries import ProgramMissingError
 from voiceman_export.weights_folder import Export
 
@@ -70,7 +70,22 @@ def main(*, verbose: bool) -> None:
     logging.getLogger("voiceman_export").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-@main.command(epilog=f"Assets: {', '.join(catalogue())}.")
+def _assets() -> str:
+    """A line for each asset; a backspace keeps click from wrapping it."""
+    rows = [("name", "licence", "packages", "origin")]
+    for asset in catalogue().values():
+        # The same package has a file for each processor.
+        packages = dict.fromkeys(f"{package.name} {package.version}" for package in asset.packages)
+        rows.append((asset.name, asset.licence, ", ".join(packages), asset.origin))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+    return "\n".join(["\b", *lines])
+
+
+@main.command(epilog=_assets())
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @_failures_are_messages
 def fetch(names: tuple[str, ...]) -> None:
@@ -93,13 +108,18 @@ def fetch(names: tuple[str, ...]) -> None:
 @_force
 @_failures_are_messages
 def export_all(whisper: str | None, repository: Path, *, force: bool) -> None:
-    """Export every model that the catalogue has weights for, and the score's data."""
+    """Export every model that the catalogue has weights for, and the score's data.
+
+    Weights that you exported from elsewhere are kept, unless --force or --whisper is given.
+    """
     for model in MODELS.values():
-        if model.default:
-            checkpoint = whisper if model.name == "whisper" else None
-            _report(export_model(repository, model.name, checkpoint, force=force))
-        else:
+        checkpoint = whisper if model.name == "whisper" else None
+        if not model.default:
             logger.info("%s: no weights in the catalogue: give --checkpoint", model.name)
+        elif not (force or checkpoint) and (kept := users_own(repository, model.name)):
+            _report(kept, "kept")
+        else:
+            _report(export_model(repository, model.name, checkpoint, force=force))
     _report(export_model(repository, scoring.MODEL, force=force))
 
 
@@ -177,7 +197,7 @@ def check(names: tuple[str, ...], checkpoint: str | None, form: str, repository:
         raise SystemExit(1)
 
 
-def _report(export: Export) -> None:
+def _report(export: Export, state: str = "") -> None:
     manifest = export.manifest
-    state = "exported" if export.written else "unchanged"
+    state = state or ("exported" if export.written else "unchanged")
     click.echo(f"{manifest.model}\t{manifest.name}\t{state}\t{export.folder}")

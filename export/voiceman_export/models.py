@@ -1,5 +1,6 @@
 """Every model that has weights: its checkpoint, and the module that converts it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -7,8 +8,22 @@ from pathlib import Path
 
 from voiceman.errors import WeightsError
 from voiceman_export import scoring
-from voiceman_export.sources import UNKNOWN_LICENCE, Checkpoint, require_acceptance, resolve
-from voiceman_export.weights_folder import Export, export_weights
+from voiceman_export.sources import (
+    UNKNOWN_LICENCE,
+    Checkpoint,
+    is_asset,
+    require_acceptance,
+    resolve,
+)
+from voiceman_export.weights_folder import (
+    Export,
+    export_weights,
+    intact,
+    is_current,
+    weights_folder,
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,3 +131,19 @@ def export_model(
         revision=model.revision,
         force=force,
     )
+
+
+def users_own(repository: Path, name: str) -> Export | None:
+    """A model's weights if they are intact and not of the catalogue: the user chose them.
+
+    Raises:
+        WeightsError: the repository has no such model.
+    """
+    folder = weights_folder(repository, name)
+    manifest = intact(folder)
+    if manifest is None or is_asset(manifest):
+        return None
+    logger.info("%s: keeping %s; --force takes the catalogue's", name, manifest.name)
+    if not is_current(manifest, MODELS[name].revision):
+        logger.warning("%s: %s is of an older export; export it again", name, manifest.name)
+    return Export(folder, manifest, written=False)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceman.errors import LicenceNotAcceptedError, WeightsError
-from voiceman.manifest import hash_files, sha256_of
+from voiceman.manifest import Manifest, hash_files, sha256_of
 from voiceman_export.assets import fetch
 from voiceman_export.catalogue import catalogue
 from voiceman_export.weights_folder import Source
 
 UNKNOWN_LICENCE = "LicenseRef-unknown"
 _CARD = "README.md"
+_LOCAL = "local checkpoint"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def resolve(name: str, patterns: tuple[str, ...], licence: str = UNKNOWN_LICENCE
     return _hub(name, patterns, licence)
 
 
+def is_asset(manifest: Manifest) -> bool:
+    """Whether weights came from the catalogue, in whatever version; a folder may share its name."""
+    return manifest.name in catalogue() and not manifest.origin.startswith(_LOCAL)
+
+
 def require_acceptance(source: Source, *, accepted: bool) -> None:
     """Refuse weights whose licence forbids commercial use until the user accepts it.
 
@@ -75,7 +81,7 @@ def _local(path: Path, licence: str) -> Checkpoint:
     else:
         version = f"sha256 {sha256_of(path)}"
     licence = _licence(path / _CARD, licence)
-    return Checkpoint(path, Source(path.name, version, licence, f"local checkpoint {path.name}"))
+    return Checkpoint(path, Source(path.name, version, licence, f"{_LOCAL} {path.name}"))
 
 
 def _hub(name: str, patterns: tuple[str, ...], licence: str) -> Checkpoint:

@@ -75,8 +75,7 @@ def export_weights(
         WeightsError: the repository has no such model, or `write` failed so.
     """
     target = weights_folder(repository, model)
-    version = f"{source.version}; export {revision}"
-    source = replace(source, version=version)
+    source = replace(source, version=f"{source.version}{_suffix(revision)}")
     if not force and (manifest := _same(target, source)) is not None:
         return Export(target, manifest, written=False)
     logger.info("%s: exporting %s", model, source.name)
@@ -101,11 +100,27 @@ def export_weights(
     return Export(target, manifest, written=True)
 
 
+def intact(target: Path) -> Manifest | None:
+    """The manifest of a weights folder; None: a file or the manifest is missing or altered."""
+    try:
+        return verify(target)
+    except WeightsError:
+        return None
+
+
+def is_current(manifest: Manifest, revision: int) -> bool:
+    """Whether this revision of the export wrote the weights."""
+    return manifest.version.endswith(_suffix(revision))
+
+
+def _suffix(revision: int) -> str:
+    return f"; export {revision}"
+
+
 def _same(target: Path, source: Source) -> Manifest | None:
     """The manifest of a folder that holds this source's weights unaltered."""
-    try:
-        manifest = verify(target)
-    except WeightsError:
+    manifest = intact(target)
+    if manifest is None:
         return None
     found = Source(manifest.name, manifest.version, manifest.licence, manifest.origin)
     return manifest if found == source else None

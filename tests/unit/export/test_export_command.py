@@ -1,14 +1,17 @@
 """The command: data on standard output, one line for a failure, exit codes that tell."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from voiceman.manifest import read_manifest
-from voiceman_export import assets, cli
-from voiceman_export.models import MODELS
+from voiceman_export import assets, cli, sources
+from voiceman_export.catalogue import catalogue
+from voiceman_export.models import MODELS, Model
 from voiceman_export.registries import ProgramMissingError
 
 ROOT = Path(__file__).parents[3]
@@ -79,6 +82,56 @@ def test_an_unknown_checkpoint_is_answered_with_the_known(repository):
 def test_the_cache_folder_is_configurable(monkeypatch, tmp_path):
     monkeypatch.setenv("VOICEMAN_CACHE_DIR", str(tmp_path))
     assert assets.cache_dir() == tmp_path
+
+
+def test_all_keeps_the_users_own_weights_and_renews_the_catalogues(
+    repository, tmp_path, monkeypatch
+):
+    """Every model here is written as the bytes of its checkpoint."""
+    asset = tmp_path / "asset"
+    asset.write_text("the catalogue's")
+    monkeypatch.setattr(sources, "fetch", lambda name: asset)
+    monkeypatch.setattr(
+        Model,
+        "writer",
+        lambda self: lambda found, folder: shutil.copy(found.path, folder / "weights") and "fp32",
+    )
+    # Only its origin tells this file from the asset of the same name.
+    own = tmp_path / "whisper-base"
+    own.write_text("the user's")
+    run("whisper", "--checkpoint", own, "--model-repository", repository)
+    folder = repository / "whisper" / "1" / "weights"
+
+    def export_all(*options: object) -> dict[str, str]:
+        result = run("all", "--model-repository", repository, *options)
+        assert result.exit_code == 0
+        return {line.split("\t")[0]: line.split("\t")[2] for line in result.stdout.splitlines()}
+
+    assert export_all() == {
+        "whisper": "kept",
+        "speaker_embedding": "exported",
+        "voice_activity": "exported",
+        "scoring": "exported",
+    }
+    assert (folder / "weights").read_text() == "the user's"
+    assert export_all("--whisper", own)["whisper"] == "unchanged"
+    assert set(export_all("--force").values()) == {"exported"}
+    assert (folder / "weights").read_text() == "the catalogue's"
+
+    replace(read_manifest(folder), version="an older one").write(folder)
+    assert export_all()["whisper"] == "exported"
+    run("whisper", "--checkpoint", own, "--model-repository", repository)
+    (folder / "weights").unlink()
+    assert export_all()["whisper"] == "exported"
+
+
+def test_help_of_fetch_tells_version_licence_and_origin_of_every_asset():
+    lines = run("fetch", "--help").stdout.splitlines()
+    for asset in catalogue().values():
+        (line,) = [line for line in lines if line.split()[:1] == [asset.name]]
+        assert all(package.version in line for package in asset.packages)
+        assert asset.licence in line
+        assert asset.origin in line
 
 
 @pytest.mark.weights
