@@ -179,8 +179,8 @@ def test_equal_names_from_two_folders_both_stay(client, call, tmp_path):
     assert done.returncode == 0, done.stderr
     first, second = (read_result(tmp_path / path) for path in done.stdout.split())
     assert {first["provenance"]["source"]["file"], second["provenance"]["source"]["file"]} == {
-        "a/call.wav",
-        "b/call.wav",
+        str(tmp_path / "a/call.wav"),
+        str(tmp_path / "b/call.wav"),
     }
 
 
