@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="groups, separated by commas")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    checkpoint = load_checkpoint(WEIGHTS, torch.device("cpu"))
+    checkpoint = load_checkpoint(WEIGHTS)
     other = Transformers(checkpoint.tokenizer, arguments.batch)
     wanted = arguments.only.split(",") if arguments.only else None
     rows: list[dict[str, Any]] = []

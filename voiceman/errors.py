@@ -12,6 +12,7 @@
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
     ├── EnvironmentCheckError     this machine cannot run the server; says what to install
+    ├── ConfigurationError        a setting has a value that cannot work; names the setting
     └── ServerError               the server failed a request
         ├── ServerUnreachableError     nobody answers at this address
         ├── ServerNotReadyError        it answers, but its models do not work yet
@@ -68,6 +69,10 @@ class LicenceNotAcceptedError(WeightsError):
 
 class EnvironmentCheckError(VoicemanError):
     """This machine cannot run the server as it is."""
+
+
+class ConfigurationError(VoicemanError):
+    """A setting has a value that cannot work here."""
 
 
 class ServerError(VoicemanError):

@@ -48,7 +48,7 @@ class TritonPythonModel:
             threads=int(os.environ.get("VOICEMAN_WHISPER_THREADS") or _half_the_cores()),
         )
         torch.set_num_threads(settings.threads)
-        self._engine = Engine(load_checkpoint(weights_folder(args), device), settings, device)
+        self._engine = Engine(load_checkpoint(weights_folder(args)), settings, device)
         self._metrics = EngineMetrics(self._engine)
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:

@@ -25,7 +25,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Checkpoint:
-    return load_checkpoint(tiny_folder, CPU)
+    return load_checkpoint(tiny_folder)
 
 
 @pytest.fixture(scope="session")

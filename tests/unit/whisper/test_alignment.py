@@ -6,6 +6,8 @@ from voiceman.audio import Waveform
 from voiceman.serving.whisper.alignment import OUTSIDE, normalise, stack_blocks
 from voiceman.serving.whisper.batch import Batch, Placement
 from voiceman.serving.whisper.checkpoint import Checkpoint
+from voiceman.serving.whisper.layers import build_network
+from voiceman.serving.whisper.precision import choose_precision
 from voiceman.serving.whisper.rows import RowStart
 
 
@@ -16,7 +18,7 @@ def test_scores_are_the_cross_attention_of_transformers(
     prompt.append(IDS["<|notimestamps|>"])
     text, frames, width = [5, 9, 77, 140], 617, 7
     with torch.inference_mode():
-        batch = Batch(tiny, 2, CPU)
+        batch = Batch(tiny, build_network(tiny, choose_precision("fp32", CPU), CPU), 2)
         start = RowStart(prompt, 0, detect_language=False, with_timestamps=False, limit=5)
         batch.place([Placement(1, sounds[2], start)])
         ours = batch.attention(1, prompt, text, frames)

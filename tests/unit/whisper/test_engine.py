@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_whisper import CPU, FIRST_TIMESTAMP, IDS, Oracle, make_checkpoint
+from tiny_whisper import FIRST_TIMESTAMP, IDS, Oracle, make_checkpoint
 
 from voiceman.audio import Waveform
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, ServerError
@@ -140,7 +140,7 @@ def test_an_english_only_checkpoint_works(
     tmp_path: Path, sounds: list[Waveform], engine_of: EngineOf
 ) -> None:
     make_checkpoint(tmp_path, multilingual=False)
-    oracle, engine = Oracle.load(tmp_path), engine_of(load_checkpoint(tmp_path, CPU))
+    oracle, engine = Oracle.load(tmp_path), engine_of(load_checkpoint(tmp_path))
     for index in (0, 1):
         result = engine.submit(Window(sounds[3], options=options(index))).result()
         assert list(result.tokens[0]) == oracle.tokens(sounds[3], index != 0)

@@ -13,9 +13,9 @@ from voiceman.audio import Waveform
 from voiceman.serving.whisper.alignment import Matrix, normalise
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.features import log_mel
+from voiceman.serving.whisper.layers import Network
 from voiceman.serving.whisper.network import (
     alignment_scores,
-    build_network,
     encode,
     fill_cross_cache,
     new_caches,
@@ -55,12 +55,12 @@ class RowOutput:
 class Batch:
     """A fixed number of slots on one device."""
 
-    def __init__(self, checkpoint: Checkpoint, slots: int, device: torch.device) -> None:
+    def __init__(self, checkpoint: Checkpoint, network: Network, slots: int) -> None:
         """Allocate everything that will be needed; nothing grows later."""
-        sizes = checkpoint.dimensions
+        sizes, device = checkpoint.dimensions, network.embedding.device
         self._checkpoint = checkpoint
         self._device = device
-        self._network = build_network(checkpoint)
+        self._network = network
         self._caches = new_caches(self._network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
         self._table = rule_table(checkpoint.special, sizes.vocabulary, device)
@@ -76,8 +76,8 @@ class Batch:
     def _place_batch(self, batch: Sequence[Placement]) -> None:
         mel_bins = self._checkpoint.dimensions.mel_bins
         mel = log_mel([placement.sound for placement in batch], mel_bins, self._device)
-        audio = encode(self._network, mel.to(self._network.embedding.dtype))
-        slots = [placement.slot for placement in batch]
+        audio = encode(self._network, mel)
+        slots = torch.tensor([placement.slot for placement in batch], device=self._device)
         fill_cross_cache(self._network, self._caches, audio, slots)
         for placement in batch:
             begin(self._rows, placement.slot, placement.start)

@@ -1,12 +1,11 @@
 """A Whisper checkpoint in the Hugging Face layout: sizes, special tokens, weights, tokenizer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -86,7 +85,7 @@ class Checkpoint:
     """Everything that a weights folder holds.
 
     Attributes:
-        tensors: weights by their Hugging Face name, on one device in one dtype.
+        tensors: weights by their Hugging Face name.
         alignment_heads: (decoder layer, head) pairs whose cross-attention follows the sound.
     """
 
@@ -97,12 +96,32 @@ class Checkpoint:
     tokenizer: Tokenizer
 
 
-def load_checkpoint(
-    folder: Path, device: torch.device, dtype: torch.dtype = torch.float32
-) -> Checkpoint:
-    """Read config.json, generation_config.json, tokenizer.json and model.safetensors.
+class MappedTensors(Mapping[str, Tensor]):
+    """The tensors of a safetensors file: memory-mapped, read when they are asked for.
 
-    The weights file is memory-mapped: only one tensor at a time exists twice.
+    So processes with the same weights share one copy, and what a network keeps in another
+    precision or on another device is not held twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; raises SafetensorError where it is none."""
+        self._file = safe_open(path, framework="pt")
+        self._names = tuple(self._file.keys())
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read config.json, generation_config.json and tokenizer.json, open model.safetensors.
 
     Raises:
         WeightsError: a file is missing or is not what its name says.
@@ -113,13 +132,11 @@ def load_checkpoint(
     )
     try:
         tokenizer = Tokenizer.from_file(str(_existing(folder, "tokenizer.json")))
-        with safe_open(_existing(folder, "model.safetensors"), framework="pt") as file:
-            tensors = {name: file.get_tensor(name).to(device, dtype) for name in file.keys()}  # noqa: SIM118
         return Checkpoint(
             _dimensions(config),
             _special_tokens(generation, tokenizer),
             tuple((int(layer), int(head)) for layer, head in generation["alignment_heads"]),
-            tensors,
+            MappedTensors(_existing(folder, "model.safetensors")),
             tokenizer,
         )
     except (KeyError, SafetensorError) as err:

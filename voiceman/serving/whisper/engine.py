@@ -20,6 +20,8 @@ from voiceman.errors import DeadlineExceededError, ServerError
 from voiceman.serving.whisper.alignment import Matrix, count_frames, silent_row, stack_blocks
 from voiceman.serving.whisper.batch import Batch, Placement
 from voiceman.serving.whisper.checkpoint import Checkpoint
+from voiceman.serving.whisper.layers import build_network
+from voiceman.serving.whisper.precision import choose_precision
 from voiceman.serving.whisper.prompt import previous_text, row_start, task_prompt
 from voiceman.serving.whisper.segments import Split, split_segments, whole
 from voiceman.serving.whisper.transcript import Decode, Language, flag_silence, make_transcript
@@ -43,6 +45,7 @@ class EngineSettings:
     line: int = 4
     steps_per_look: int = 4
     threads: int = 0
+    precision: str = "fp32"
 
 
 @dataclass
@@ -84,7 +87,8 @@ class Engine:
         self.settings = settings
         self.counters = Counters()
         self._checkpoint = checkpoint
-        self._batch = Batch(checkpoint, settings.slots, device)
+        network = build_network(checkpoint, choose_precision(settings.precision, device), device)
+        self._batch = Batch(checkpoint, network, settings.slots)
         self._jobs: list[_Job | None] = [None] * settings.slots
         self._line: Queue[_Job | None] = Queue(settings.line)
         self._door = threading.Lock()
