@@ -1,39 +1,31 @@
-"""The device side of the engine: network, caches and rows behind five plain calls.
+"""The device side of the engine: network, caches and rows behind a few plain calls.
 
-Other precisions, captured graphs and other devices take their place behind this class; who
-is in which slot, and why, is the engine's business.
+Every call hands work over and returns; only `Encoding.wait`, `Look.done`, `output` and
+`attention` wait for the device. On CUDA three lanes run side by side: one encodes windows into
+free slots, one steps the rows, one reads what finished rows have said. Who is in which slot,
+and why, is the engine's business.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import Tensor
 
-from voiceman.audio import Waveform
 from voiceman.serving.whisper.alignment import Matrix, normalise
+from voiceman.serving.whisper.buckets import shapes_of
 from voiceman.serving.whisper.checkpoint import Checkpoint
-from voiceman.serving.whisper.features import log_mel
+from voiceman.serving.whisper.encoder import Encoder, Encoding, Placement
+from voiceman.serving.whisper.graphs import Work, recorder
+from voiceman.serving.whisper.lanes import Mark, new_lane, settle
 from voiceman.serving.whisper.layers import Network
-from voiceman.serving.whisper.network import (
-    alignment_scores,
-    encode,
-    fill_cross_cache,
-    new_caches,
-)
-from voiceman.serving.whisper.rows import RowStart, begin, new_rows, step
+from voiceman.serving.whisper.network import alignment_scores, new_caches
+from voiceman.serving.whisper.packing import pack, row_at, unpack, write
+from voiceman.serving.whisper.rows import begin, new_rows, step
 from voiceman.serving.whisper.rules import rule_table
 
-ENCODER_BATCHES = (8, 4, 2, 1)  # the shapes that the encoder sees, largest first
-LENGTH_BUCKET = 64  # the self cache is read up to a multiple of this
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A window that enters a slot: samples [n] of up to 30 s, and how its row begins."""
-
-    slot: int
-    sound: Waveform
-    start: RowStart
+HOST = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -52,64 +44,118 @@ class RowOutput:
     no_speech_probability: float
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Steps that were handed over, and a copy of `done` [slots computed] after the last one."""
+
+    flags: Tensor
+    mark: Mark
+
+    def done(self) -> list[bool]:
+        """Which of the slots are done after these steps; waits for them, not for later ones."""
+        self.mark.wait()
+        return self.flags.tolist()
+
+
 class Batch:
-    """A fixed number of slots on one device."""
+    """A fixed number of slots on one device, for one thread, under `torch.inference_mode`.
+
+    A slot is encoded into, begun, stepped until a look shows it as done or until it is stopped,
+    and read. Between `encode` and `begin` its row stands still.
+    """
 
     def __init__(self, checkpoint: Checkpoint, network: Network, slots: int) -> None:
-        """Allocate everything that will be needed; nothing grows later."""
+        """Allocate everything that stays, on the network's device; nothing of it grows later."""
         sizes, device = checkpoint.dimensions, network.embedding.device
+        self.slots = slots
+        self.device = device
         self._checkpoint = checkpoint
-        self._device = device
         self._network = network
-        self._caches = new_caches(self._network, slots)
+        self._shapes = shapes_of(device, slots, sizes.text_positions)
+        self._caches = new_caches(network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
-        self._table = rule_table(checkpoint.special, sizes.vocabulary, device)
+        self._stepping = new_lane(device, urgent=True)
+        self._reading = new_lane(device)
+        self._encoder = Encoder(sizes, network, self._caches, self._shapes.encoder)
+        self._encoded: dict[int, Mark] = {}
+        table = rule_table(checkpoint.special, sizes.vocabulary, device)
+        self._steps: dict[tuple[int, int], Work] = {
+            (count, length): partial(
+                step, network, self._caches, table, self._rows.first(count), length
+            )
+            for length in self._shapes.lengths
+            for count in self._shapes.rows
+        }
+        settle(device)  # the lanes see everything that was written until here
 
-    def place(self, placements: Sequence[Placement]) -> None:
-        """Encode sounds and begin their rows; whatever the slots held is overwritten."""
-        at = 0
-        while at < len(placements):
-            size = next(size for size in ENCODER_BATCHES if size <= len(placements) - at)
-            self._place_batch(placements[at : at + size])
-            at += size
+    def warm_up(self) -> None:
+        """Record all work that will be replayed; no row may be in flight.
 
-    def _place_batch(self, batch: Sequence[Placement]) -> None:
-        mel_bins = self._checkpoint.dimensions.mel_bins
-        mel = log_mel([placement.sound for placement in batch], mel_bins, self._device)
-        audio = encode(self._network, mel)
-        slots = torch.tensor([placement.slot for placement in batch], device=self._device)
-        fill_cross_cache(self._network, self._caches, audio, slots)
-        for placement in batch:
-            begin(self._rows, placement.slot, placement.start)
+        On the CPU nothing is recorded.
+        """
+        self._encoder.warm_up()
+        record = recorder(self._stepping)
+        for shape in reversed(self._steps):  # the largest first: the others reuse its memory
+            self._steps[shape] = record(self._steps[shape])
+        settle(self.device)
 
-    def run(self, count: int, steps: int, furthest: int) -> list[bool]:
-        """Run steps of the first slots and look.
+    def encode(self, placements: Sequence[Placement]) -> Encoding:
+        """Begin to encode windows into their slots; whatever these held is overwritten."""
+        encoding = self._encoder.encode(placements)
+        self._encoded |= {placement.slot: encoding.mark for placement in placements}
+        return encoding
+
+    def begin(self, placements: Sequence[Placement]) -> None:
+        """Begin rows, again if need be; their slots are encoded, or will be before they step."""
+        values = new_rows(len(placements), self._checkpoint.dimensions.text_positions, HOST)
+        for row, placement in enumerate(placements):
+            begin(values, row, placement.start)
+        for placement in placements:
+            mark = self._encoded[placement.slot]
+            self._stepping.after(mark)
+            self._reading.after(mark)
+        with self._stepping.current():
+            slots = self._stepping.send(
+                torch.tensor([each.slot for each in placements], dtype=torch.int64)
+            )
+            write(self._rows, slots, unpack(self._stepping.send(pack(values)), values))
+
+    def launch(self, count: int, steps: int, furthest: int) -> Look:
+        """Hand over steps of the first slots.
 
         Args:
             count: slots to compute; the highest busy one plus 1.
             steps: how many, without a look in between.
-            furthest: the most steps that any of these rows has made since it began.
-
-        Returns:
-            Which of the slots are done.
+            furthest: the most steps that any of these rows has been given since it began.
         """
-        rows, positions = self._rows.first(count), self._checkpoint.dimensions.text_positions
-        for made in range(furthest, furthest + steps):
-            length = min((made // LENGTH_BUCKET + 1) * LENGTH_BUCKET, positions)
-            step(self._network, self._caches, self._table, rows, length)
-        return rows.done.tolist()
+        with self._stepping.current():
+            for made in range(furthest, furthest + steps):
+                self._steps[self._shapes.step(count, made)]()
+            flags = self._stepping.fetch(self._rows.done[:count])
+        return Look(flags, self._stepping.mark())
+
+    def place(self, placements: Sequence[Placement]) -> None:
+        """`encode`, wait and `begin`."""
+        self.encode(placements).wait()
+        self.begin(placements)
+
+    def run(self, count: int, steps: int, furthest: int) -> list[bool]:
+        """`launch` and wait for the look."""
+        return self.launch(count, steps, furthest).done()
 
     def output(self, slot: int) -> RowOutput:
-        """What the row in a slot has said so far."""
-        rows = self._rows
-        first = int(rows.prompt_length[slot])
-        last = first + int(rows.generated[slot])
+        """What a row has said that a look has shown as done; steps under way go on meanwhile."""
+        with self._reading.current():  # a done row stands still, so it can be read beside them
+            rows = row_at(self._rows, slot)
+            row = unpack(pack(rows).cpu(), rows)
+        first = int(row.prompt_length)
+        last = first + int(row.generated)
         return RowOutput(
-            tokens=rows.sequence[slot, first:last].tolist(),
-            logprobs=rows.logprobs[slot, first:last].tolist(),
-            language=int(rows.language[slot]),
-            language_probability=float(rows.language_probability[slot]),
-            no_speech_probability=float(rows.no_speech_probability[slot]),
+            tokens=row.sequence[0, first:last].tolist(),
+            logprobs=row.logprobs[0, first:last].tolist(),
+            language=int(row.language),
+            language_probability=float(row.language_probability),
+            no_speech_probability=float(row.no_speech_probability),
         )
 
     def attention(
@@ -124,16 +170,18 @@ class Batch:
             frames: 20 ms frames that hold sound.
         """
         tokens = [*prompt, *text, self._checkpoint.special.end_of_text]
-        scores = alignment_scores(
-            self._network,
-            self._caches,
-            slot,
-            torch.tensor(tokens, device=self._device),
-            self._checkpoint.alignment_heads,
-        )
-        # A token's row is that of the position which predicts it.
-        return normalise(scores, frames)[len(prompt) - 1 : -1].cpu().numpy()
+        with self._reading.current():
+            scores = alignment_scores(
+                self._network,
+                self._caches,
+                slot,
+                self._reading.send(torch.tensor(tokens)),
+                self._checkpoint.alignment_heads,
+            )
+            # A token's row is that of the position which predicts it.
+            return normalise(scores, frames)[len(prompt) - 1 : -1].cpu().numpy()
 
     def stop(self, slot: int) -> None:
         """Let the row in a slot stand still."""
-        self._rows.done[slot] = True
+        with self._stepping.current():
+            self._rows.done[slot] = True

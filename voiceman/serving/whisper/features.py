@@ -6,6 +6,7 @@ log10 clamped to 8 below the window's maximum, scaled to about -1 to 1.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -21,21 +22,44 @@ _DYNAMIC_RANGE = 8.0  # log10 units below the maximum
 _POWER_FLOOR = 1e-10
 
 
-def log_mel(waveforms: Sequence[Waveform], mel_bins: int, device: torch.device) -> Tensor:
-    """Log-mel spectrograms [b, mel_bins, 3000] of waveforms [n] of up to 30 s, zero-padded."""
-    padded = torch.zeros(len(waveforms), MAX_WINDOW_SAMPLES)
+@dataclass(frozen=True)
+class MelTransform:
+    """What the transform multiplies by, on one device in fp32.
+
+    Attributes:
+        window: [400], Hann. filters: [mel_bins, 201].
+    """
+
+    window: Tensor
+    filters: Tensor
+
+
+def mel_transform(mel_bins: int, device: torch.device) -> MelTransform:
+    """The transform to a number of mel bins, on a device."""
+    window = torch.hann_window(FRAME_SAMPLES, device=device)
+    return MelTransform(window, torch.from_numpy(mel_filters(mel_bins)).to(device))
+
+
+def pad(waveforms: Sequence[Waveform], *, pinned: bool = False) -> Tensor:
+    """Waveforms [n] of up to 30 s, zero-padded to one tensor [b, 480000] on the host.
+
+    Args:
+        waveforms: float32 samples.
+        pinned: in memory from which CUDA copies while the host goes on.
+    """
+    padded = torch.zeros(len(waveforms), MAX_WINDOW_SAMPLES, pin_memory=pinned)
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
+    return padded
+
+
+def log_mel(padded: Tensor, transform: MelTransform) -> Tensor:
+    """Log-mel spectrograms [b, mel_bins, 3000] of padded waveforms [b, 480000]."""
     spectrum = torch.stft(  # [b, 201, 3001]
-        padded.to(device),
-        FRAME_SAMPLES,
-        HOP_SAMPLES,
-        window=torch.hann_window(FRAME_SAMPLES, device=device),
-        return_complex=True,
+        padded, FRAME_SAMPLES, HOP_SAMPLES, window=transform.window, return_complex=True
     )
     power = spectrum[..., :-1].abs().square().contiguous()
-    filters = torch.from_numpy(mel_filters(mel_bins)).to(device)
-    log_power = (filters @ power).clamp(min=_POWER_FLOOR).log10()
+    log_power = (transform.filters @ power).clamp(min=_POWER_FLOOR).log10()
     ceiling = log_power.amax(dim=(1, 2), keepdim=True)
     return (torch.maximum(log_power, ceiling - _DYNAMIC_RANGE) + 4.0) / 4.0
 

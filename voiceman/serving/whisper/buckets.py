@@ -1,0 +1,67 @@
+"""Which shapes are computed: few enough to be recorded, close enough to what is needed.
+
+A CUDA graph has fixed shapes, so a step is recorded for a few numbers of rows and lengths of
+the self cache. The CPU records nothing: it takes every number of rows and finer lengths.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+ENCODER_BATCHES = (1, 2, 4, 8)
+SMALL_ROWS = (1, 2, 4)
+ROWS_STEP = 8  # above the small ones: 8, 16, 24, 32, ...
+SHORT_LENGTH = 128  # positions; most windows end before it
+CPU_LENGTH_STEP = 64  # positions
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes that are computed, each ascending.
+
+    Attributes:
+        encoder: windows of one encoder pass.
+        rows: rows of a step. lengths: positions of the self cache that a step reads.
+    """
+
+    encoder: tuple[int, ...]
+    rows: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    def step(self, count: int, made: int) -> tuple[int, int]:
+        """Rows and length of the step that computes the first slots.
+
+        Args:
+            count: slots that must be computed.
+            made: steps that the oldest of their rows has made; no row is further on.
+        """
+        return smallest_holding(self.rows, count), smallest_holding(self.lengths, made + 1)
+
+
+def shapes_of(device: torch.device, slots: int, positions: int) -> Shapes:
+    """The shapes for a number of slots and the text positions of a checkpoint."""
+    encoder = tuple(size for size in ENCODER_BATCHES if size <= slots)
+    if device.type == "cpu":
+        lengths = upwards(range(CPU_LENGTH_STEP, positions, CPU_LENGTH_STEP), positions)
+        return Shapes(encoder, tuple(range(1, slots + 1)), lengths)
+    rows = upwards((*SMALL_ROWS, *range(ROWS_STEP, slots, ROWS_STEP)), slots)
+    return Shapes(encoder, rows, upwards((SHORT_LENGTH,), positions))
+
+
+def upwards(sizes: Sequence[int], largest: int) -> tuple[int, ...]:
+    """The sizes below the largest, and the largest itself."""
+    return (*(size for size in sizes if size < largest), largest)
+
+
+def smallest_holding(sizes: Sequence[int], needed: int) -> int:
+    """The smallest of ascending sizes that is not below `needed`; else the largest."""
+    return next((size for size in sizes if size >= needed), sizes[-1])
+
+
+def split(count: int, sizes: Sequence[int]) -> list[int]:
+    """A count as a sum of sizes (ascending, the first is 1), the largest first, nothing padded."""
+    parts: list[int] = []
+    for size in reversed(sizes):
+        parts += [size] * ((count - sum(parts)) // size)
+    return parts

@@ -1,0 +1,49 @@
+"""Recording work once and replaying it: CUDA graphs; on the CPU work stays what it is.
+
+A step of a small batch is a few hundred kernels of microseconds each, and launching them one
+by one takes the host longer than computing them takes the device. A graph launches them all.
+
+What holds for recorded work (https://docs.pytorch.org/docs/stable/notes/cuda.html): fixed
+shapes, tensors at fixed addresses, no synchronisation with the host. Its temporaries live in a
+memory pool. Graphs may share one only if no two of them ever run at the same time, so every
+lane has a pool of its own and its graphs are replayed in that lane alone.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from voiceman.serving.whisper.lanes import Lane
+
+Work = Callable[[], None]
+Record = Callable[[Work], Work]
+
+# Libraries choose kernels and allocate workspaces when they first meet a shape; none of this
+# may happen during the recording.
+_RUNS_BEFORE = 2
+
+
+def recorder(lane: Lane) -> Record:
+    """What turns work into its replay in a lane; all its recordings share one memory pool.
+
+    Recordings must end together: torch frees a stream's cuBLAS workspace with the first of its
+    graphs (https://github.com/pytorch/pytorch/issues/193402).
+    """
+    stream = lane.stream
+    if stream is None:
+        return lambda work: work
+    pool = torch.cuda.graph_pool_handle()
+
+    def record(work: Work) -> Work:
+        # In this very stream: a cuBLAS workspace belongs to a stream, and one that was shared
+        # by the streams of two lanes would be overwritten by both at once.
+        with torch.cuda.stream(stream):
+            for _ in range(_RUNS_BEFORE):
+                work()
+        graph = torch.cuda.CUDAGraph()
+        # Other threads of the process may go on allocating.
+        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            work()
+        return graph.replay
+
+    return record
