@@ -122,7 +122,7 @@ VOICE_FEATURES_STATUS = _status("VOICE_FEATURES_STATUS")
 FORENSIC_STEPS = (
     Model(
         "whisper",
-        (WAVEFORM, LANGUAGE.as_optional(), OPTIONS.as_optional()),
+        (WAVEFORM, TURNS.as_optional(), LANGUAGE.as_optional(), OPTIONS.as_optional()),
         (TRANSCRIPT, CROSS_ATTENTION),
     ),
     Model("word_alignment", (WAVEFORM, TRANSCRIPT, CROSS_ATTENTION), (ALIGNED_TRANSCRIPT,)),

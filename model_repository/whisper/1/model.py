@@ -10,10 +10,13 @@ from concurrent.futures import Future
 from functools import partial
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import triton_python_backend_utils as pb_utils
 
-from voiceman.audio import Int16Waveform, to_float32
+from voiceman.analysis.coverage import detected_speech
+from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, to_float32
 from voiceman.contracts import MODELS
 from voiceman.options import parse_window_options
 from voiceman.serving.requests import (
@@ -80,10 +83,13 @@ def _half_the_cores() -> int:
 
 def _window(inputs: Inputs) -> Window:
     """A window of its own: Triton reuses the memory of a request after `execute`."""
+    waveform = to_float32(cast("Int16Waveform", inputs["WAVEFORM"]))  # a copy
+    turns = cast("npt.NDArray[np.float32] | None", inputs.get("TURNS"))
     return Window(
-        to_float32(cast("Int16Waveform", inputs["WAVEFORM"])),  # a copy
+        waveform,
         cast("str", inputs.get("LANGUAGE", "")),
         parse_window_options(cast("str", inputs.get("OPTIONS", ""))),
+        detected_speech(turns, len(waveform) / SAMPLE_RATE_HZ),
     )
 
 

@@ -2,16 +2,25 @@
 
 Source: the seeking loop of openai/whisper `transcribe.py`. A window ends where a pause begins,
 so only what lies inside it is decoded again; nothing that was generated and will not be
-decoded again is thrown away.
+decoded again is thrown away. Beyond that rule, where it is known where people speak, a decode
+that fell silent before they did is taken up again (`_unheard_from`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from voiceman.analysis.coverage import Intervals, total_s, union
+
 TIMESTAMP_STEP_S = 0.02
 MIN_CONTINUATION_S = 1.0  # a shorter rest holds no words, and Whisper invents some for it
 MIN_ADVANCE_S = 1.0  # every further decode must move on by this much, so that it ends
+# Detected speech behind the last segment that is worth another decode: a word or two. Less is
+# breath, laughter, or the tail that voice activity detection leaves behind a word. Uncalibrated.
+MIN_UNHEARD_S = 1.0
+# Decoding on begins this much before speech, whose onset is quiet; the client's windows keep the
+# same margin. The ends of segments err by as much. Uncalibrated.
+LEAD_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,62 @@ def whole(tokens: Sequence[int], duration: float) -> Split:
     return Split((TokenSpan(0.0, duration, 0, len(tokens)),), duration)
 
 
-def split_segments(tokens: Sequence[int], first_timestamp: int, duration: float) -> Split:
+def split_segments(
+    tokens: Sequence[int],
+    first_timestamp: int,
+    duration: float,
+    speech: Intervals | None = None,
+    *,
+    further: bool = False,
+) -> Split:
     """Cut generated tokens (without end of text) at pairs of timestamps.
 
     Args:
         tokens: text and timestamps.
         first_timestamp: the token of 0.00 s.
         duration: seconds of sound that this decode could hear.
+        speech: detected speech in that sound, seconds from its start; None: not known, and
+            the rule is openai's alone.
+        further: this is not the first decode of its window. When it says nothing, the window
+            ends here: Whisper has had its second chance at what is left.
+
+    Returns:
+        A split whose `resume_s`, if any, is at least MIN_ADVANCE_S and less than `duration`.
     """
+    split = _split_at_pairs(tokens, first_timestamp, duration)
+    has_text = any(token < first_timestamp for token in tokens)
+    if split.resume_s is not None or speech is None or (further and not has_text):
+        return split
+    resume = _unheard_from(split.spans[-1].end if has_text else 0.0, speech, duration)
+    return split if resume is None else Split(split.spans, resume, resume)
+
+
+def _unheard_from(heard_s: float, speech: Intervals, duration: float) -> float | None:
+    """Where to decode on when speech goes on after the text has ended; None: it does not.
+
+    Decoding on begins at the next speech, not where the text ended: that silence is what made
+    Whisper stop, and text invented under leading silence is its best-known fault. Where
+    openai's rule resumes, its own place stands, because Whisper had begun a segment there.
+
+    Args:
+        heard_s: end of the last segment, 0 without text.
+        speech: detected speech, seconds.
+        duration: seconds of sound.
+    """
+    reached = max(heard_s, MIN_ADVANCE_S)
+    rest = tuple(
+        (start, end)
+        for start, end in union(speech, reached + LEAD_S, duration)
+        if end - start >= LEAD_S  # shorter: the tail of the last word
+    )
+    if total_s(rest) < MIN_UNHEARD_S:
+        return None
+    # On the grid of the encoder's frames, so that the attention of all decodes fits together.
+    return round((rest[0][0] - LEAD_S) / TIMESTAMP_STEP_S) * TIMESTAMP_STEP_S
+
+
+def _split_at_pairs(tokens: Sequence[int], first_timestamp: int, duration: float) -> Split:
+    """The rule of openai/whisper."""
     is_timestamp = [token >= first_timestamp for token in tokens]
     pairs = [
         index for index in range(1, len(tokens)) if is_timestamp[index - 1] and is_timestamp[index]

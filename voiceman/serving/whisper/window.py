@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from voiceman.analysis.coverage import Intervals, union
 from voiceman.audio import (
     MAX_WINDOW_S,
     MAX_WINDOW_SAMPLES,
@@ -17,11 +18,27 @@ from voiceman.serving.whisper.alignment import Matrix
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """One request: float32 samples [n] at 16 kHz in [-1, 1), its language and options."""
+    """One request.
+
+    Attributes:
+        waveform: float32 samples [n] at 16 kHz in [-1, 1).
+        language: ISO 639-1 code; empty or "auto": to be detected.
+        options: see `WindowOptions`.
+        speech: where speech was detected, seconds from the start of the window; None: nobody
+            looked for any, which is not the same as none found.
+    """
 
     waveform: Waveform
     language: str = ""
     options: WindowOptions = field(default_factory=WindowOptions)
+    speech: Intervals | None = None
+
+    def speech_from(self, offset_s: float) -> Intervals | None:
+        """The detected speech after a time in the window, in seconds from that time."""
+        if self.speech is None:
+            return None
+        shifted = ((start - offset_s, end - offset_s) for start, end in self.speech)
+        return union(shifted, 0.0, len(self.waveform) / SAMPLE_RATE_HZ - offset_s)
 
 
 @dataclass(frozen=True, eq=False)
