@@ -9,7 +9,6 @@ import torch
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
-from voiceman.options import WindowOptions
 from voiceman.serving.whisper import batch as batch_module
 from voiceman.serving.whisper import encoder as encoder_module
 from voiceman.serving.whisper.batch import Batch
@@ -19,8 +18,8 @@ from voiceman.serving.whisper.graphs import Work
 from voiceman.serving.whisper.layers import build_network
 from voiceman.serving.whisper.packing import pack, row_at, unpack, write
 from voiceman.serving.whisper.precision import choose_precision
-from voiceman.serving.whisper.prompt import row_start
-from voiceman.serving.whisper.rows import Rows, new_rows
+from voiceman.serving.whisper.prompt import task_prompt
+from voiceman.serving.whisper.rows import Rows, RowStart, new_rows
 
 LIMIT = 40
 
@@ -35,9 +34,14 @@ def new_batch(tiny: Checkpoint, slots: int) -> Batch:
     return Batch(tiny, build_network(tiny, choose_precision("fp32", CPU), CPU), slots)
 
 
-def placement(tiny: Checkpoint, slot: int, sound: Waveform, **options: object) -> Placement:
-    values = WindowOptions(**{"max_new_tokens": LIMIT, **options})
-    return Placement(slot, sound, row_start(tiny, [], None, values))
+def placement(
+    tiny: Checkpoint, slot: int, sound: Waveform, *, timestamps: bool = True, limit: int = LIMIT
+) -> Placement:
+    prompt = task_prompt(tiny.special, None)
+    if not timestamps:
+        prompt.append(tiny.special.no_timestamps)
+    start = RowStart(prompt, 0, detect_language=True, with_timestamps=timestamps, limit=limit)
+    return Placement(slot, sound, start)
 
 
 def finish(batch: Batch, count: int, steps: int = 5) -> None:
@@ -97,7 +101,7 @@ def test_a_window_may_be_decoded_again_without_encoding_it(
 
 def test_a_look_shows_its_own_moment(tiny: Checkpoint, sounds: list[Waveform]) -> None:
     batch = new_batch(tiny, 1)
-    batch.place([placement(tiny, 0, sounds[0], max_new_tokens=2)])
+    batch.place([placement(tiny, 0, sounds[0], limit=2)])
     early, late = batch.launch(1, 1, 0), batch.launch(1, 8, 1)
     assert late.done() == [True]
     assert early.done() == [False]
@@ -133,12 +137,12 @@ def test_warming_up_records_every_shape_once(
         monkeypatch.setattr(module, "recorder", lambda _: record)
     batch = new_batch(tiny, 2)
     batch.warm_up()
-    assert len(recorded) == 2 + 2 * 7  # encoder; rows and lengths
+    assert len(recorded) == 1 + 2 * 7  # encoder; rows and lengths
     batch.place([placement(tiny, slot, sounds[slot]) for slot in (0, 1)])
     finish(batch, 2)
     for slot in (0, 1):
         assert text_of(tiny, batch, slot) == oracle.tokens(sounds[slot], True, limit=LIMIT)
-    assert len(recorded) == 2 + 2 * 7
+    assert len(recorded) == 1 + 2 * 7
     assert len(replayed) > 1
 
 

@@ -69,8 +69,8 @@ class Batch:
         sizes, device = checkpoint.dimensions, network.embedding.device
         self.slots = slots
         self.device = device
-        self._checkpoint = checkpoint
-        self._network = network
+        self.checkpoint = checkpoint
+        self.network = network
         self._shapes = shapes_of(device, slots, sizes.text_positions)
         self._caches = new_caches(network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
@@ -88,6 +88,16 @@ class Batch:
         }
         settle(device)  # the lanes see everything that was written until here
 
+    @property
+    def encodes_at_once(self) -> int:
+        """Windows that one pass of the encoder takes at most."""
+        return self._shapes.encoder[-1]
+
+    @property
+    def looks_ahead(self) -> int:
+        """Launches that should be under way while one is read: the device must not wait."""
+        return int(self._stepping.asynchronous)
+
     def warm_up(self) -> None:
         """Record all work that will be replayed; no row may be in flight.
 
@@ -97,7 +107,25 @@ class Batch:
         record = recorder(self._stepping)
         for shape in reversed(self._steps):  # the largest first: the others reuse its memory
             self._steps[shape] = record(self._steps[shape])
+        if self._reading.asynchronous:
+            self._rehearse()
         settle(self.device)
+
+    def _rehearse(self) -> None:
+        """Do once what is not recorded, so that its memory is found now or never."""
+        longest = self.checkpoint.dimensions.text_positions - 2
+        frames = self.checkpoint.dimensions.audio_positions
+        self.output(0)
+        self.attention(0, [0], [0] * longest, frames)
+        self._encoder.load_silence(self._shapes.encoder[-1])
+
+    def release(self) -> None:
+        """Give back the memory of the slots and recordings; the batch is over."""
+        settle(self.device)
+        self._steps.clear()
+        self._encoder.release()
+        self._caches = new_caches(self.network, 0)
+        self._rows = new_rows(0, self.checkpoint.dimensions.text_positions, self.device)
 
     def encode(self, placements: Sequence[Placement]) -> Encoding:
         """Begin to encode windows into their slots; whatever these held is overwritten."""
@@ -107,7 +135,7 @@ class Batch:
 
     def begin(self, placements: Sequence[Placement]) -> None:
         """Begin rows, again if need be; their slots are encoded, or will be before they step."""
-        values = new_rows(len(placements), self._checkpoint.dimensions.text_positions, HOST)
+        values = new_rows(len(placements), self.checkpoint.dimensions.text_positions, HOST)
         for row, placement in enumerate(placements):
             begin(values, row, placement.start)
         for placement in placements:
@@ -169,14 +197,14 @@ class Batch:
             text: text tokens, no timestamps.
             frames: 20 ms frames that hold sound.
         """
-        tokens = [*prompt, *text, self._checkpoint.special.end_of_text]
+        tokens = [*prompt, *text, self.checkpoint.special.end_of_text]
         with self._reading.current():
             scores = alignment_scores(
-                self._network,
+                self.network,
                 self._caches,
                 slot,
                 self._reading.send(torch.tensor(tokens)),
-                self._checkpoint.alignment_heads,
+                self.checkpoint.alignment_heads,
             )
             # A token's row is that of the position which predicts it.
             return normalise(scores, frames)[len(prompt) - 1 : -1].cpu().numpy()

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 
 ENCODER_BATCHES = (1, 2, 4, 8)
+# One window fills a core, and its activations still fit into the caches: four at once took 1.5
+# times as long per window.
+CPU_ENCODER_BATCHES = (1,)
 SMALL_ROWS = (1, 2, 4)
 ROWS_STEP = 8  # above the small ones: 8, 16, 24, 32, ...
 SHORT_LENGTH = 128  # positions; most windows end before it
@@ -41,10 +44,10 @@ class Shapes:
 
 def shapes_of(device: torch.device, slots: int, positions: int) -> Shapes:
     """The shapes for a number of slots and the text positions of a checkpoint."""
-    encoder = tuple(size for size in ENCODER_BATCHES if size <= slots)
     if device.type == "cpu":
         lengths = upwards(range(CPU_LENGTH_STEP, positions, CPU_LENGTH_STEP), positions)
-        return Shapes(encoder, tuple(range(1, slots + 1)), lengths)
+        return Shapes(CPU_ENCODER_BATCHES, tuple(range(1, slots + 1)), lengths)
+    encoder = tuple(size for size in ENCODER_BATCHES if size <= slots)
     rows = upwards((*SMALL_ROWS, *range(ROWS_STEP, slots, ROWS_STEP)), slots)
     return Shapes(encoder, rows, upwards((SHORT_LENGTH,), positions))
 

@@ -19,7 +19,7 @@ from voiceman.serving.whisper.features import MEL_FRAMES, log_mel, mel_transform
 from voiceman.serving.whisper.graphs import Work, recorder
 from voiceman.serving.whisper.lanes import Mark, new_lane
 from voiceman.serving.whisper.layers import Network
-from voiceman.serving.whisper.network import Caches, encode, fill_cross_cache
+from voiceman.serving.whisper.network import Caches, encode, fill_cross_cache, new_caches
 from voiceman.serving.whisper.rows import RowStart
 
 SILENCE: Waveform = np.zeros(1, np.float32)
@@ -78,9 +78,18 @@ class Encoder:
         """Record a pass for every number of windows; overwrites slots, so none may be in use."""
         record = recorder(self._lane)
         for size in reversed(self._batches):  # the largest first: the others reuse its memory
-            with self._lane.current():
-                self._load([SILENCE] * size, range(size))
+            self.load_silence(size)
             self._passes[size] = record(self._passes[size])
+
+    def load_silence(self, count: int) -> None:
+        """Load a pass of silence without running it: allocates and plans what loading needs."""
+        with self._lane.current():
+            self._load([SILENCE] * count, range(count))
+
+    def release(self) -> None:
+        """Let go of recordings and caches; the encoder is over."""
+        self._passes.clear()
+        self._caches = new_caches(self._network, 0)
 
     def encode(self, placements: Sequence[Placement]) -> Encoding:
         """Begin to encode windows into their slots, which nothing must be reading."""

@@ -35,15 +35,16 @@ def recorder(lane: Lane) -> Record:
     pool = torch.cuda.graph_pool_handle()
 
     def record(work: Work) -> Work:
-        # In this very stream: a cuBLAS workspace belongs to a stream, and one that was shared
-        # by the streams of two lanes would be overwritten by both at once.
+        graph = torch.cuda.CUDAGraph()
+        # Warmed up in this very stream: a cuBLAS workspace belongs to a stream, and one that the
+        # streams of two lanes shared would be overwritten by both at once. The stream is current
+        # around the recording too, so that it is left even when a recording breaks off.
         with torch.cuda.stream(stream):
             for _ in range(_RUNS_BEFORE):
                 work()
-        graph = torch.cuda.CUDAGraph()
-        # Other threads of the process may go on allocating.
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-            work()
+            # Other threads of the process may go on allocating.
+            with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
+                work()
         return graph.replay
 
     return record

@@ -1,0 +1,120 @@
+"""Out of memory: fewer slots, and where not even one fits, the CPU."""
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from voiceman.serving.whisper.batch import Batch
+from voiceman.serving.whisper.checkpoint import Checkpoint
+from voiceman.serving.whisper.layers import Network, build_network
+from voiceman.serving.whisper.precision import Precision, choose_precision
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CPU = torch.device("cpu")
+
+# How libraries and the recording of graphs say it, where torch raises no OutOfMemoryError.
+# cuFFT calls it an internal error (https://github.com/pytorch/pytorch/issues/119420).
+_SIGNS = (
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+    "CUFFT_INTERNAL_ERROR",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that led to it, says that the device's memory is full."""
+    return any(
+        isinstance(each, torch.OutOfMemoryError)
+        or (isinstance(each, RuntimeError) and any(sign in str(each) for sign in _SIGNS))
+        for each in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def fewer(slots: int) -> int:
+    """A quarter less, and at least one less."""
+    return min(slots - 1, slots * 3 // 4)
+
+
+def fit_batch(
+    checkpoint: Checkpoint, precision: Precision, slots: int, device: torch.device
+) -> Batch:
+    """A batch that is warmed up, with as many slots as there is memory for.
+
+    Args:
+        checkpoint: the weights.
+        precision: in which the device computes.
+        slots: at most this many.
+        device: where; if not even one slot fits beside the weights, it is the CPU instead.
+    """
+    network = _attempt(lambda: build_network(checkpoint, precision, device), "the weights", device)
+    return _fit(checkpoint, network or _on_the_cpu(checkpoint, precision), slots, wanted=slots)
+
+
+def smaller(batch: Batch) -> Batch:
+    """What takes the place of a batch that ran out of memory.
+
+    The old batch gives its memory back first, so whatever was in its slots is lost and must be
+    encoded again.
+    """
+    slots = batch.slots
+    batch.release()
+    give_back(batch.device)
+    return _fit(batch.checkpoint, batch.network, fewer(slots), wanted=slots)
+
+
+def _fit(checkpoint: Checkpoint, network: Network, slots: int, *, wanted: int) -> Batch:
+    device = network.embedding.device
+    while slots > 0:
+        found = _attempt(lambda n=slots: _warm(checkpoint, network, n), f"{slots} slots", device)
+        if found is not None:
+            if slots < wanted:
+                log.warning("%d of %d slots fit into the memory of %s", slots, wanted, device)
+            return found
+        slots = fewer(slots)
+    return _warm(checkpoint, _on_the_cpu(checkpoint, network.precision), wanted)
+
+
+def _warm(checkpoint: Checkpoint, network: Network, slots: int) -> Batch:
+    batch = Batch(checkpoint, network, slots)
+    batch.warm_up()
+    return batch
+
+
+def _on_the_cpu(checkpoint: Checkpoint, precision: Precision) -> Network:
+    """In fp32 if that was asked for, else in the CPU's fast precision."""
+    name = "fp32" if precision.name == "fp32" else "int8"
+    log.warning("Whisper does not fit into the memory; it runs on the CPU in %s, slowly", name)
+    return build_network(checkpoint, choose_precision(name, CPU), CPU)
+
+
+def _attempt(build: Callable[[], T], what: str, device: torch.device) -> T | None:
+    """What is built; None, with a warning, if there is no memory for it."""
+    try:
+        return build()
+    except RuntimeError as err:
+        if not is_out_of_memory(err):
+            raise
+        log.warning("%s: no memory for %s (%s)", device, what, str(err).partition("\n")[0])
+    # Only here, where the error is gone, is what its traceback held free as well.
+    give_back(device)
+    return None
+
+
+def give_back(device: torch.device) -> None:
+    """Let go of memory that nothing uses any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
