@@ -17,7 +17,8 @@
         ├── ServerUnreachableError     nobody answers at this address
         ├── ServerNotReadyError        it answers, but its models do not work yet
         ├── QueueFullError             the server's queue is full; try again later
-        └── DeadlineExceededError      no answer in the time allowed
+        ├── DeadlineExceededError      no answer in the time allowed
+        └── RequestCancelledError      the caller did not wait for the answer
 
 A message names the file, the value and the limit, and what to do about it.
 """
@@ -93,3 +94,7 @@ class QueueFullError(ServerError):
 
 class DeadlineExceededError(ServerError):
     """No answer came in the time allowed."""
+
+
+class RequestCancelledError(ServerError):
+    """The caller went away before the answer was there."""

@@ -7,6 +7,7 @@ so that a misspelt option is never silently ignored.
 import json
 import math
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 from voiceman.errors import InvalidRequestError
 
@@ -17,11 +18,22 @@ AUTO_LANGUAGE = "auto"
 class WindowOptions:
     """Options of one `forensic` (or `whisper`) request.
 
+    The thresholds are those of openai/whisper `transcribe.py`.
+
     Attributes:
         timestamps: let Whisper emit segment times; without them a window is one segment.
-        max_new_tokens: the most tokens generated per window, 1 to 444 (the decoder's 448
+        max_new_tokens: the most tokens generated per decode, 1 to 444 (the decoder's 448
             positions less the prompt of 4).
         initial_prompt: text that stands before the window, for spelling and vocabulary.
+        hotwords: words that are likely to be said, names for example; they stand before
+            `initial_prompt`.
+        temperatures: of the first decode and of the further ones that follow while a decode is
+            too repetitive or too unlikely, 0 to 1 each, ascending; [0] never decodes again.
+        max_compression_ratio: above it a decode is too repetitive (UTF-8 bytes over bytes after
+            zlib).
+        min_avg_logprob: below it a decode is too unlikely (mean over its tokens).
+        no_speech_threshold: an unlikely decode is taken for silence above this probability of
+            no speech, and not decoded again.
         deadline_unix_s: wall-clock time after which the answer is of no use to the caller;
             0 means none. It travels here because cancellation does not cross an ensemble.
     """
@@ -29,6 +41,11 @@ class WindowOptions:
     timestamps: bool = True
     max_new_tokens: int = 224
     initial_prompt: str = ""
+    hotwords: str = ""
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    max_compression_ratio: float = 2.4
+    min_avg_logprob: float = -1.0
+    no_speech_threshold: float = 0.6
     deadline_unix_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -37,12 +54,26 @@ class WindowOptions:
             raise InvalidRequestError(
                 f"OPTIONS: max_new_tokens is {self.max_new_tokens}, allowed are 1 to 444"
             )
-        try:
-            self.initial_prompt.encode()
-        except UnicodeEncodeError as err:
-            raise InvalidRequestError(f"OPTIONS: initial_prompt is not Unicode: {err}") from err
-        if math.isnan(self.deadline_unix_s):
-            raise InvalidRequestError("OPTIONS: deadline_unix_s is not a number")
+        ascending = all(low < high for low, high in pairwise(self.temperatures))
+        if not (self.temperatures and ascending and self.temperatures[0] >= 0
+                and self.temperatures[-1] <= 1):  # fmt: skip
+            raise InvalidRequestError(
+                f"OPTIONS: temperatures are {list(self.temperatures)}, allowed are one or more "
+                "numbers from 0 to 1, ascending"
+            )
+        for name in ("initial_prompt", "hotwords"):
+            try:
+                getattr(self, name).encode()
+            except UnicodeEncodeError as err:
+                raise InvalidRequestError(f"OPTIONS: {name} is not Unicode: {err}") from err
+        for name, kind in _kinds().items():
+            if kind is float and math.isnan(getattr(self, name)):
+                raise InvalidRequestError(f"OPTIONS: {name} is not a number")
+
+
+def _kinds() -> dict[str, type]:
+    """The type of every option, by name."""
+    return {field.name: type(field.default) for field in fields(WindowOptions)}
 
 
 def parse_window_options(text: str) -> WindowOptions:
@@ -52,18 +83,27 @@ def parse_window_options(text: str) -> WindowOptions:
         InvalidRequestError: not a JSON object, an unknown key, a wrong type or range.
     """
     values = parse_object(text, "OPTIONS")
-    known = {field.name: type(field.default) for field in fields(WindowOptions)}
+    known = _kinds()
     for name, value in values.items():
         if name not in known:
             raise InvalidRequestError(
                 f"OPTIONS: unknown option {name!r}; known are {', '.join(sorted(known))}"
             )
-        allowed = (int, float) if known[name] is float else (known[name],)
-        if not isinstance(value, allowed) or (isinstance(value, bool) and known[name] is not bool):
-            raise InvalidRequestError(
-                f"OPTIONS: {name} is {value!r}, expected {known[name].__name__}"
-            )
+        if not _fits(value, known[name]):
+            expected = "list of numbers" if known[name] is tuple else known[name].__name__
+            raise InvalidRequestError(f"OPTIONS: {name} is {value!r}, expected {expected}")
+        if isinstance(value, list):
+            values[name] = tuple(value)
     return WindowOptions(**values)  # type: ignore[arg-type]  # checked field by field above
+
+
+def _fits(value: object, kind: type) -> bool:
+    """Whether a JSON value may stand for an option of this type."""
+    if kind is tuple:
+        return isinstance(value, list) and all(_fits(item, float) for item in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
 
 
 def parse_object(text: str, tensor: str) -> dict[str, object]:

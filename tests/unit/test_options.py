@@ -13,9 +13,18 @@ def test_nothing_stands_for_the_defaults(text: str):
 
 def test_options_are_read():
     options = parse_window_options(
-        '{"timestamps": false, "max_new_tokens": 7, "initial_prompt": "서울", "deadline_unix_s": 1}'
+        '{"timestamps": false, "max_new_tokens": 7, "initial_prompt": "서울", "hotwords": "김",'
+        ' "temperatures": [0, 0.5], "min_avg_logprob": -2, "deadline_unix_s": 1}'
     )
-    assert options == WindowOptions(False, 7, "서울", 1)
+    assert options == WindowOptions(
+        timestamps=False,
+        max_new_tokens=7,
+        initial_prompt="서울",
+        hotwords="김",
+        temperatures=(0, 0.5),
+        min_avg_logprob=-2,
+        deadline_unix_s=1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,6 +41,15 @@ def test_options_are_read():
         ('{"max_new_tokens": 7.5}', "max_new_tokens"),
         ('{"initial_prompt": null}', "initial_prompt"),
         ('{"initial_prompt": "\\ud800"}', "initial_prompt"),
+        ('{"hotwords": ["a"]}', "hotwords is .*expected str"),
+        ('{"hotwords": "\\ud800"}', "hotwords"),
+        ('{"temperatures": 0}', "temperatures is 0, expected list of numbers"),
+        ('{"temperatures": []}', "ascending"),
+        ('{"temperatures": [0.5, 0]}', "ascending"),
+        ('{"temperatures": [0, 1.5]}', "0 to 1"),
+        ('{"temperatures": [NaN]}', "0 to 1"),
+        ('{"temperatures": [true]}', "temperatures"),
+        ('{"max_compression_ratio": NaN}', "max_compression_ratio"),
         ('{"deadline_unix_s": "soon"}', "deadline_unix_s"),
         ('{"deadline_unix_s": NaN}', "deadline_unix_s"),
     ],

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 
 from voiceman.contracts import Model, Tensor
-from voiceman.errors import InvalidRequestError, VoicemanError
+from voiceman.errors import InvalidRequestError, RequestCancelledError, VoicemanError
 
 log = logging.getLogger(__name__)
 
@@ -138,10 +138,14 @@ def _array(value: Array | str | list[str], tensor: Tensor) -> Array:
 
 
 def error_response(err: Exception) -> pb_utils.InferenceResponse:
-    """An error response: the sender's fault as INVALID_ARGUMENT, everything else as INTERNAL."""
+    """An error response: the sender's fault as INVALID_ARGUMENT, most others as INTERNAL."""
     if isinstance(err, InvalidRequestError):
         return pb_utils.InferenceResponse(
             error=pb_utils.TritonError(str(err), pb_utils.TritonError.INVALID_ARG)
+        )
+    if isinstance(err, RequestCancelledError):
+        return pb_utils.InferenceResponse(
+            error=pb_utils.TritonError(str(err), pb_utils.TritonError.CANCELLED)
         )
     if not isinstance(err, VoicemanError):
         log.error("a request failed", exc_info=err)

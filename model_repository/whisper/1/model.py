@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import cast
@@ -30,6 +29,7 @@ from voiceman.serving.requests import (
 )
 from voiceman.serving.whisper.checkpoint import load_checkpoint
 from voiceman.serving.whisper.engine import Engine, EngineSettings
+from voiceman.serving.whisper.metrics import EngineMetrics
 from voiceman.serving.whisper.window import Window, WindowResult
 
 MODEL = MODELS["whisper"]
@@ -48,9 +48,10 @@ class TritonPythonModel:
         settings = EngineSettings(
             slots=int(parameter(args, "slots")),
             line=int(parameter(args, "line")),
-            threads=int(os.environ.get("VOICEMAN_WHISPER_THREADS") or _half_the_cores()),
+            workers=1 if on_gpu else _cpu_workers(),
+            precision=_precision(parameter(args, "precision"), device),
         )
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(1)
         self._engine = Engine(load_checkpoint(weights_folder(args)), settings, device)
         self._metrics = EngineMetrics(self._engine)
 
@@ -58,7 +59,8 @@ class TritonPythonModel:
         for request in requests:
             sender = request.get_response_sender()
             try:
-                future = self._engine.submit(_window(read_inputs(request, MODEL)))
+                window = _window(read_inputs(request, MODEL))
+                future = self._engine.submit(window, sender.is_cancelled)
             except Exception as err:  # noqa: BLE001  # must not take the batch with it
                 sender.send(error_response(err), flags=FINAL)
             else:
@@ -77,8 +79,17 @@ class TritonPythonModel:
         self._metrics.publish()
 
 
-def _half_the_cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+def _precision(configured: str, device: torch.device) -> str:
+    chosen = os.environ.get("VOICEMAN_WHISPER_PRECISION") or configured
+    if chosen != "auto":
+        return chosen
+    return "int8" if device.type == "cpu" else "bf16"
+
+
+def _cpu_workers() -> int:
+    """By default half of the cores: the other models work on the other half meanwhile."""
+    half = len(os.sched_getaffinity(0)) // 2
+    return int(os.environ.get("VOICEMAN_WHISPER_THREADS") or max(1, half))
 
 
 def _window(inputs: Inputs) -> Window:
@@ -98,37 +109,3 @@ def _outputs(result: WindowResult) -> Outputs:
         "TRANSCRIPT": json.dumps(result.transcript, ensure_ascii=False),
         "CROSS_ATTENTION": result.cross_attention,
     }
-
-
-class EngineMetrics:
-    """The engine's state on /metrics; rows / steps is the mean occupancy."""
-
-    def __init__(self, engine: Engine) -> None:
-        counters, kinds = engine.counters, pb_utils.MetricFamily
-        table: list[tuple[str, str, int, Callable[[], float]]] = [
-            ("slots_total", "Slots", kinds.GAUGE, lambda: engine.settings.slots),
-            ("slots_busy", "Slots with a window", kinds.GAUGE, engine.busy),
-            ("waiting", "Windows in the line", kinds.GAUGE, engine.waiting),
-            ("windows_total", "Windows answered", kinds.COUNTER, lambda: counters.windows),
-            ("steps_total", "Decoder steps", kinds.COUNTER, lambda: counters.steps),
-            ("rows_total", "Rows in all steps", kinds.COUNTER, lambda: counters.rows),
-        ]
-        self._lock = threading.Lock()
-        # A family that is garbage collected takes its metrics with it.
-        self._families = [
-            pb_utils.MetricFamily(f"voiceman_whisper_{name}", text, kind)
-            for name, text, kind, _ in table
-        ]
-        self._metrics = [
-            (family.Metric(), kind == kinds.COUNTER, value)
-            for family, (_, _, kind, value) in zip(self._families, table, strict=True)
-        ]
-
-    def publish(self) -> None:
-        """Copy the engine's numbers; any thread may."""
-        with self._lock:
-            for metric, is_counter, value in self._metrics:
-                if is_counter:
-                    metric.increment(value() - metric.value())
-                else:
-                    metric.set(value())

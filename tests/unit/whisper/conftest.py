@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def engine_of() -> Iterator[Callable[..., Engine]]:
     """Engines that are closed when the test is over."""
     engines: list[Engine] = []
 
-    def make(checkpoint: Checkpoint, **settings: int) -> Engine:
-        engines.append(Engine(checkpoint, EngineSettings(threads=1, **settings), CPU))
+    def make(checkpoint: Checkpoint, **settings: Any) -> Engine:
+        engines.append(Engine(checkpoint, EngineSettings(**settings), CPU))
         return engines[-1]
 
     yield make

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_whisper import Oracle
+from tiny_whisper import CPU, Oracle
 
 from voiceman.analysis.word_times import align_words
 from voiceman.audio import MAX_WINDOW_SAMPLES, to_float32
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.weights
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    settings = EngineSettings(slots=4, threads=1)
+    settings = EngineSettings(slots=4)
     with Engine(load_checkpoint(WEIGHTS), settings, CPU) as engine:
         yield engine
 

@@ -62,6 +62,10 @@ class Batch:
 
     A slot is encoded into, begun, stepped until a look shows it as done or until it is stopped,
     and read. Between `encode` and `begin` its row stands still.
+
+    Attributes:
+        steps: the work of one step by rows and length of the self cache, done in `stepping`.
+        encoder: its passes are done in a lane of its own.
     """
 
     def __init__(self, checkpoint: Checkpoint, network: Network, slots: int) -> None:
@@ -74,12 +78,12 @@ class Batch:
         self._shapes = shapes_of(device, slots, sizes.text_positions)
         self._caches = new_caches(network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
-        self._stepping = new_lane(device, urgent=True)
+        self.stepping = new_lane(device, urgent=True)
         self._reading = new_lane(device)
-        self._encoder = Encoder(sizes, network, self._caches, self._shapes.encoder)
+        self.encoder = Encoder(sizes, network, self._caches, self._shapes.encoder)
         self._encoded: dict[int, Mark] = {}
         table = rule_table(checkpoint.special, sizes.vocabulary, device)
-        self._steps: dict[tuple[int, int], Work] = {
+        self.steps: dict[tuple[int, int], Work] = {
             (count, length): partial(
                 step, network, self._caches, table, self._rows.first(count), length
             )
@@ -96,17 +100,17 @@ class Batch:
     @property
     def looks_ahead(self) -> int:
         """Launches that should be under way while one is read: the device must not wait."""
-        return int(self._stepping.asynchronous)
+        return int(self.stepping.asynchronous)
 
     def warm_up(self) -> None:
         """Record all work that will be replayed; no row may be in flight.
 
         On the CPU nothing is recorded.
         """
-        self._encoder.warm_up()
-        record = recorder(self._stepping)
-        for shape in reversed(self._steps):  # the largest first: the others reuse its memory
-            self._steps[shape] = record(self._steps[shape])
+        self.encoder.warm_up()
+        record = recorder(self.stepping)
+        for shape in reversed(self.steps):  # the largest first: the others reuse its memory
+            self.steps[shape] = record(self.steps[shape])
         if self._reading.asynchronous:
             self._rehearse()
         settle(self.device)
@@ -117,19 +121,19 @@ class Batch:
         frames = self.checkpoint.dimensions.audio_positions
         self.output(0)
         self.attention(0, [0], [0] * longest, frames)
-        self._encoder.load_silence(self._shapes.encoder[-1])
+        self.encoder.load_silence(self._shapes.encoder[-1])
 
     def release(self) -> None:
         """Give back the memory of the slots and recordings; the batch is over."""
         settle(self.device)
-        self._steps.clear()
-        self._encoder.release()
+        self.steps.clear()
+        self.encoder.release()
         self._caches = new_caches(self.network, 0)
         self._rows = new_rows(0, self.checkpoint.dimensions.text_positions, self.device)
 
     def encode(self, placements: Sequence[Placement]) -> Encoding:
         """Begin to encode windows into their slots; whatever these held is overwritten."""
-        encoding = self._encoder.encode(placements)
+        encoding = self.encoder.encode(placements)
         self._encoded |= {placement.slot: encoding.mark for placement in placements}
         return encoding
 
@@ -140,13 +144,13 @@ class Batch:
             begin(values, row, placement.start)
         for placement in placements:
             mark = self._encoded[placement.slot]
-            self._stepping.after(mark)
+            self.stepping.after(mark)
             self._reading.after(mark)
-        with self._stepping.current():
-            slots = self._stepping.send(
+        with self.stepping.current():
+            slots = self.stepping.send(
                 torch.tensor([each.slot for each in placements], dtype=torch.int64)
             )
-            write(self._rows, slots, unpack(self._stepping.send(pack(values)), values))
+            write(self._rows, slots, unpack(self.stepping.send(pack(values)), values))
 
     def launch(self, count: int, steps: int, furthest: int) -> Look:
         """Hand over steps of the first slots.
@@ -156,11 +160,11 @@ class Batch:
             steps: how many, without a look in between.
             furthest: the most steps that any of these rows has been given since it began.
         """
-        with self._stepping.current():
+        with self.stepping.current():
             for made in range(furthest, furthest + steps):
-                self._steps[self._shapes.step(count, made)]()
-            flags = self._stepping.fetch(self._rows.done[:count])
-        return Look(flags, self._stepping.mark())
+                self.steps[self._shapes.step(count, made)]()
+            flags = self.stepping.fetch(self._rows.done[:count])
+        return Look(flags, self.stepping.mark())
 
     def place(self, placements: Sequence[Placement]) -> None:
         """`encode`, wait and `begin`."""
@@ -211,5 +215,5 @@ class Batch:
 
     def stop(self, slot: int) -> None:
         """Let the row in a slot stand still."""
-        with self._stepping.current():
+        with self.stepping.current():
             self._rows.done[slot] = True

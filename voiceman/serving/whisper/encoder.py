@@ -51,7 +51,11 @@ class Encoding:
 
 
 class Encoder:
-    """Encodes windows into the cross caches of slots, a few fixed numbers at a time."""
+    """Encodes windows into the cross caches of slots, a few fixed numbers at a time.
+
+    Attributes:
+        passes: the work of one pass by the number of its windows, done in `lane`.
+    """
 
     def __init__(
         self, sizes: Dimensions, network: Network, caches: Caches, batches: Sequence[int]
@@ -68,46 +72,46 @@ class Encoder:
         self._network = network
         self._caches = caches
         self._batches = batches
-        self._lane = new_lane(weight.device)
+        self.lane = new_lane(weight.device)
         self._transform = mel_transform(sizes.mel_bins, weight.device)
         self._mel = weight.new_zeros(batches[-1], sizes.mel_bins, MEL_FRAMES)
         self._slots = torch.arange(batches[-1], device=weight.device)
-        self._passes: dict[int, Work] = {size: partial(self._pass, size) for size in batches}
+        self.passes: dict[int, Work] = {size: partial(self._pass, size) for size in batches}
 
     def warm_up(self) -> None:
         """Record a pass for every number of windows; overwrites slots, so none may be in use."""
-        record = recorder(self._lane)
+        record = recorder(self.lane)
         for size in reversed(self._batches):  # the largest first: the others reuse its memory
             self.load_silence(size)
-            self._passes[size] = record(self._passes[size])
+            self.passes[size] = record(self.passes[size])
 
     def load_silence(self, count: int) -> None:
         """Load a pass of silence without running it: allocates and plans what loading needs."""
-        with self._lane.current():
+        with self.lane.current():
             self._load([SILENCE] * count, range(count))
 
     def release(self) -> None:
         """Let go of recordings and caches; the encoder is over."""
-        self._passes.clear()
+        self.passes.clear()
         self._caches = new_caches(self._network, 0)
 
     def encode(self, placements: Sequence[Placement]) -> Encoding:
         """Begin to encode windows into their slots, which nothing must be reading."""
         at = 0
-        with self._lane.current():
+        with self.lane.current():
             for size in split(len(placements), self._batches):
                 batch = placements[at : at + size]
                 self._load([each.sound for each in batch], [each.slot for each in batch])
-                self._passes[size]()
+                self.passes[size]()
                 at += size
-        return Encoding(tuple(placements), self._lane.mark())
+        return Encoding(tuple(placements), self.lane.mark())
 
     def _load(self, sounds: Sequence[Waveform], slots: Sequence[int]) -> None:
         """Put what the next pass encodes into its fixed tensors."""
         count = len(sounds)
-        samples = pad(sounds, pinned=self._lane.asynchronous)
-        self._mel[:count] = log_mel(self._lane.send(samples), self._transform)
-        self._slots[:count] = self._lane.send(torch.tensor(slots))
+        samples = pad(sounds, pinned=self.lane.asynchronous)
+        self._mel[:count] = log_mel(self.lane.send(samples), self._transform)
+        self._slots[:count] = self.lane.send(torch.tensor(slots))
 
     def _pass(self, count: int) -> None:
         """Encode the first windows of the fixed tensors into the slots these name."""

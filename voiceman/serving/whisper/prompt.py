@@ -6,6 +6,7 @@ of transcript, language, task, and <|notimestamps|> where no times are wanted.
 
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper.checkpoint import Checkpoint, SpecialTokens
+from voiceman.serving.whisper.fallback import Draw
 from voiceman.serving.whisper.rows import RowStart
 
 
@@ -17,28 +18,36 @@ def task_prompt(special: SpecialTokens, language: str | None) -> list[int]:
     return [special.start_of_transcript, token, special.transcribe]
 
 
-def previous_text(checkpoint: Checkpoint, text: str) -> list[int]:
-    """Text that stands before the window, as tokens; of a long one the end."""
-    if not text.strip():
+def previous_text(checkpoint: Checkpoint, options: WindowOptions) -> list[int]:
+    """Hotwords and text that stand before the window, as tokens; of a long text the end."""
+    texts = [text.strip() for text in (options.hotwords, options.initial_prompt) if text.strip()]
+    if not texts:
         return []
-    tokens = checkpoint.tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
+    tokens = checkpoint.tokenizer.encode(" " + " ".join(texts), add_special_tokens=False).ids
     room = checkpoint.dimensions.text_positions // 2 - 1  # the rest belongs to the window
     return [checkpoint.special.start_of_previous, *tokens[-room:]]
 
 
 def row_start(
-    checkpoint: Checkpoint, previous: list[int], language: str | None, options: WindowOptions
+    checkpoint: Checkpoint,
+    previous: list[int],
+    language: str | None,
+    options: WindowOptions,
+    draw: Draw,
 ) -> RowStart:
     """How the row of a window begins, behind `previous_text`; language None: to be detected."""
     special, positions = checkpoint.special, checkpoint.dimensions.text_positions
     prompt = [*previous, *task_prompt(special, language)]
     if not options.timestamps:
         prompt.append(special.no_timestamps)
+    # One position is kept: the alignment's pass ends with end of text.
+    limit = min(options.max_new_tokens, positions - len(prompt) - 1)
     return RowStart(
         prompt=prompt,
         start=len(previous),
         detect_language=language is None,
         with_timestamps=options.timestamps,
-        # One position is kept: the alignment's pass ends with end of text.
-        limit=min(options.max_new_tokens, positions - len(prompt) - 1),
+        limit=limit,
+        temperature=draw.temperature,
+        noise=draw.noise(limit),
     )

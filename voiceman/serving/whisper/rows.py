@@ -30,6 +30,8 @@ class Rows:
         detecting: [s] bool, the language is still to be found.
         language: [s] int64, index into the table's languages; -1: not detected.
         language_probability, no_speech_probability: [s] fp32.
+        temperature: [s] fp32; 0: the likeliest token is taken.
+        noise: [s, t] fp32 in [0, 1), one number for every token that is drawn.
         done: [s] bool; a done row is computed on, but its state stands still.
         with_timestamps, generated, last_is_timestamp, before_is_timestamp, last_timestamp:
             see `rules.History`.
@@ -46,6 +48,8 @@ class Rows:
     language: Tensor
     language_probability: Tensor
     no_speech_probability: Tensor
+    temperature: Tensor
+    noise: Tensor
     done: Tensor
     with_timestamps: Tensor
     generated: Tensor
@@ -79,6 +83,8 @@ class RowStart:
         detect_language: find the language and put it into the prompt.
         with_timestamps: emit timestamps.
         limit: the most tokens to generate.
+        temperature: 0: take the likeliest token; above: draw.
+        noise: at least `limit` numbers in [0, 1) to draw by; none at temperature 0.
     """
 
     prompt: Sequence[int]
@@ -86,6 +92,8 @@ class RowStart:
     detect_language: bool
     with_timestamps: bool
     limit: int
+    temperature: float = 0.0
+    noise: Sequence[float] = ()
 
 
 def new_rows(slots: int, text_positions: int, device: torch.device) -> Rows:
@@ -112,6 +120,8 @@ def new_rows(slots: int, text_positions: int, device: torch.device) -> Rows:
         language=whole(slots),
         language_probability=real(slots),
         no_speech_probability=real(slots),
+        temperature=real(slots),
+        noise=real(slots, text_positions),
         done=~flag(),
         with_timestamps=flag(),
         generated=whole(slots),
@@ -125,6 +135,8 @@ def begin(rows: Rows, slot: int, start: RowStart) -> None:
     """Put a window into a slot, whose cross cache must already hold it."""
     prompt = torch.tensor(start.prompt, dtype=torch.int64)
     rows.sequence[slot, : len(prompt)] = prompt.to(rows.sequence.device)
+    noise = torch.tensor(start.noise, dtype=torch.float32)
+    rows.noise[slot, : len(noise)] = noise.to(rows.noise.device)
     values: dict[str, int | float | bool] = {
         "position": 0,
         "token": int(prompt[start.start if start.detect_language else 0]),
@@ -135,6 +147,7 @@ def begin(rows: Rows, slot: int, start: RowStart) -> None:
         "language": -1,
         "language_probability": 0.0,
         "no_speech_probability": 0.0,
+        "temperature": start.temperature,
         "done": False,
         "with_timestamps": start.with_timestamps,
         "generated": 0,
@@ -158,8 +171,8 @@ def step(network: Network, caches: Caches, table: RuleTable, rows: Rows, length:
     rows.detecting.logical_and_(rows.done)
 
     logits = apply_rules(logits, rows.history(), table)
-    best, chosen = logits.max(-1)
-    logprob = best - logits.logsumexp(-1)
+    chosen = _choose(rows, logits)
+    logprob = logits.gather(-1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
     column = next_position.clamp(max=rows.sequence.shape[1] - 1)[:, None]
     forced_token = rows.sequence.gather(1, column)[:, 0]
     token = torch.where(forced, forced_token, chosen)
@@ -167,6 +180,24 @@ def step(network: Network, caches: Caches, table: RuleTable, rows: Rows, length:
     _record(rows, table, active & ~forced, column=column, token=token, logprob=logprob)
     rows.token.copy_(torch.where(active, token, rows.token))
     rows.position.copy_(torch.where(active & ~rows.done, next_position, rows.position))
+
+
+def _choose(rows: Rows, logits: Tensor) -> Tensor:
+    """The next token [s] from logits [s, v]: the likeliest, or drawn at the row's temperature.
+
+    Drawn by the row's own number from the cumulated probabilities, so that what is drawn
+    depends on the row alone: not on its slot, its neighbours, or what was drawn before.
+    """
+    likeliest = logits.argmax(-1)
+    drawing = rows.temperature > 0
+    if logits.device.type == "cpu" and not drawing.any():  # nothing waits for a look there
+        return likeliest
+    temperature = torch.where(drawing, rows.temperature, 1.0)[:, None]
+    cumulated = (logits / temperature).softmax(-1).double().cumsum(-1)
+    column = rows.generated.clamp(max=rows.noise.shape[1] - 1)[:, None]
+    threshold = rows.noise.gather(1, column) * cumulated[:, -1:]
+    drawn = (cumulated <= threshold).sum(-1).clamp(max=logits.shape[-1] - 1)
+    return torch.where(drawing, drawn, likeliest)
 
 
 def _listen(rows: Rows, table: RuleTable, logits: Tensor) -> None:

@@ -1,35 +1,30 @@
 """From finished decodes to the evidence of a window: segments, words, confidence, flags."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from voiceman.audio import Waveform
 from voiceman.evidence import Flag, Transcript, WhisperSegment, WhisperWord
+from voiceman.options import WindowOptions
 from voiceman.serving.whisper.alignment import Matrix
+from voiceman.serving.whisper.checkpoint import Checkpoint
+from voiceman.serving.whisper.fallback import Attempt, compression_ratio
 from voiceman.serving.whisper.segments import TokenSpan
 from voiceman.serving.whisper.words import group_words
 
-# Thresholds of openai/whisper `transcribe.py`. There they make it decode again or drop a
-# passage; here they flag it, and the text stays.
-MAX_COMPRESSION_RATIO = 2.4
-MIN_AVG_LOGPROB = -1.0
-MIN_NO_SPEECH_PROBABILITY = 0.6
 # -72 dB of full scale, 8 steps of INT16: below it there is nothing that anybody could have said.
 SILENCE_PEAK = 2.0**-12
 
 
 @dataclass(frozen=True)
 class Decode:
-    """One decode of a window, or of the rest of it.
+    """The decode that was kept for a window, or for the rest of it.
 
     Attributes:
         offset_s: where its sound begins in the window. end_s: up to where its text reaches.
-        tokens: all that was generated, without end of text.
-        logprobs: of `tokens`, and of end of text where it was reached.
+        said: what was kept. attempts: how many decodes there were to choose from.
         spans: its segments; times from `offset_s`.
         complete: nothing is missing at its end: it was finished, or is decoded on.
         attention: rows of its text tokens (and one for end of text) by the frames from
@@ -38,17 +33,11 @@ class Decode:
 
     offset_s: float
     end_s: float
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...]
+    said: Attempt
+    attempts: int
     spans: tuple[TokenSpan, ...]
-    no_speech_probability: float
     complete: bool
     attention: Matrix
-
-    @property
-    def avg_logprob(self) -> float:
-        """Mean log-probability per generated token, end of text included."""
-        return float(np.mean(self.logprobs)) if self.logprobs else 0.0
 
 
 @dataclass(frozen=True)
@@ -59,18 +48,12 @@ class Language:
     probability: float | None
 
 
-def compression_ratio(text: str) -> float:
-    """Bytes of UTF-8 text over bytes after zlib: high when text repeats itself; 0 for none."""
-    encoded = text.encode()
-    return len(encoded) / len(zlib.compress(encoded)) if encoded else 0.0
-
-
 def make_transcript(
     decodes: Sequence[Decode],
     language: Language,
     duration: float,
-    tokenizer: Tokenizer,
-    end_of_text: int,
+    checkpoint: Checkpoint,
+    options: WindowOptions,
 ) -> Transcript:
     """The TRANSCRIPT of a window from its decodes, in order.
 
@@ -78,25 +61,22 @@ def make_transcript(
         decodes: at least one.
         language: given or detected.
         duration: of the window in seconds.
-        tokenizer: of the checkpoint.
-        end_of_text: tokens below it are text.
+        checkpoint: whose tokens they are.
+        options: whose thresholds decide what is flagged.
     """
     segments: list[WhisperSegment] = []
     flags: list[Flag] = []
     row = 0
     for decode in decodes:
-        found = [
-            _segment(decode, span, row, tokenizer, language=language.code, end_of_text=end_of_text)
-            for span in decode.spans
-        ]
+        found = [_segment(decode, span, row, checkpoint, language.code) for span in decode.spans]
         segments += [segment for segment in found if segment["text"]]
-        flags += _flags(decode, " ".join(segment["text"] for segment in found))
+        flags += _flags(decode, options)
         row += len(decode.attention)
     return {
         "language": language.code,
         "language_probability": language.probability,
         "duration": duration,
-        "no_speech_probability": decodes[0].no_speech_probability,
+        "no_speech_probability": decodes[0].said.no_speech_probability,
         "compression_ratio": compression_ratio(" ".join(s["text"] for s in segments)),
         "segments": segments,
         "flags": flags,
@@ -104,25 +84,20 @@ def make_transcript(
 
 
 def _segment(
-    decode: Decode,
-    span: TokenSpan,
-    first_row: int,
-    tokenizer: Tokenizer,
-    *,
-    language: str,
-    end_of_text: int,
+    decode: Decode, span: TokenSpan, first_row: int, checkpoint: Checkpoint, language: str
 ) -> WhisperSegment:
-    is_text = [token < end_of_text for token in decode.tokens]
+    said, tokenizer = decode.said, checkpoint.tokenizer
+    is_text = [token < checkpoint.special.end_of_text for token in said.tokens]
     text_indices = [index for index in range(span.first, span.last) if is_text[index]]
-    tokens = [decode.tokens[index] for index in text_indices]
-    probabilities = np.exp([decode.logprobs[index] for index in text_indices])
+    tokens = [said.tokens[index] for index in text_indices]
+    probabilities = np.exp([said.logprobs[index] for index in text_indices])
     row = first_row + sum(is_text[: span.first])
     words = group_words(tokens, tokenizer.decode, language)
     return {
         "start": round(decode.offset_s + span.start, 3),
         "end": round(decode.offset_s + span.end, 3),
         "text": tokenizer.decode(tokens).strip(),
-        "avg_logprob": float(np.mean(decode.logprobs[span.first : span.last] or (0.0,))),
+        "avg_logprob": float(np.mean(said.logprobs[span.first : span.last] or (0.0,))),
         "words": [
             WhisperWord(
                 word=word.text,
@@ -149,19 +124,23 @@ def flag_silence(transcript: Transcript, waveform: Waveform) -> None:
         )
 
 
-def _flags(decode: Decode, text: str) -> list[Flag]:
+def _flags(decode: Decode, options: WindowOptions) -> list[Flag]:
     """What a reader must know before trusting this decode."""
-    ratio, average = compression_ratio(text), decode.avg_logprob
-    unsure = average < MIN_AVG_LOGPROB
+    said = decode.said
+    ratio, average, silence = said.compression_ratio, said.avg_logprob, said.no_speech_probability
+    unsure = average < options.min_avg_logprob
     found: list[tuple[str, str]] = []
-    if ratio > MAX_COMPRESSION_RATIO:
+    if ratio > options.max_compression_ratio:
         found.append(("repetition_loop", f"compression ratio {ratio:.2f}"))
-    if text and unsure:
+    if said.text and unsure:
         found.append(("low_confidence", f"average log-probability {average:.2f}"))
-    if unsure and decode.no_speech_probability > MIN_NO_SPEECH_PROBABILITY:
-        found.append(("no_speech", f"probability of no speech {decode.no_speech_probability:.2f}"))
+    if unsure and silence > options.no_speech_threshold:
+        found.append(("no_speech", f"probability of no speech {silence:.2f}"))
+    if said.temperature > 0:
+        detail = f"drawn at temperature {said.temperature:g}, best of {decode.attempts} decodes"
+        found.append(("decoded_again", detail))
     if not decode.complete:
-        found.append(("length_limit", f"{len(decode.tokens)} tokens were not enough"))
+        found.append(("length_limit", f"{len(said.tokens)} tokens were not enough"))
     return [
         Flag(kind=kind, start=round(decode.offset_s, 3), end=round(decode.end_s, 3), detail=detail)
         for kind, detail in found
