@@ -18,6 +18,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 INSTALLED := $(VENV)/.installed-$(TORCH)
+PEERS := .venv-peers
+PEERS_INSTALLED := $(PEERS)/.installed
 
 # One thread per library and process unless a command says otherwise: models run side by
 # side, and threads that fight over two cores take six times longer than one.
@@ -26,7 +28,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # The virtual environment is first on PATH: Triton's Python stub runs the first python3.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install export demo serve test lint test-unit test-server perf lock clean
+.PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,8 +68,17 @@ test: lint export  ## everything
 perf: export  ## perf_analyzer over the ensemble with real speech
 	$(BIN)/python -m perf.perf_analyzer
 
-lock: install  ## renew uv.lock
+bench-whisper: export $(PEERS_INSTALLED)  ## speed of Whisper beside other engines; needs a quiet machine
+	$(BIN)/python -m perf.bench_whisper
+
+$(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
+	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt
+	touch $@
+
+lock: install  ## renew uv.lock and the pinned peers of bench-whisper
 	$(UV) lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes \
+		--no-header perf/peers/requirements.in -o perf/peers/requirements.txt
 
 clean:  ## remove the environment, the exported weights and the results
-	rm -rf $(VENV) results model_repository/*/1/weights
+	rm -rf $(VENV) $(PEERS) results model_repository/*/1/weights
