@@ -147,6 +147,7 @@ FORENSIC_STEPS = (
         "scoring",
         (
             ALIGNED_TRANSCRIPT,
+            TURNS.as_optional(),
             UTTERANCES,
             AROUSAL_DOMINANCE_VALENCE,
             EMOTION_DIMENSIONAL_STATUS,

@@ -155,6 +155,8 @@ class Utterance(TypedDict):
 class Evidence(TypedDict):
     """The EVIDENCE tensor: everything found about one window.
 
+    `speech` is how many seconds of speech were detected in it, `speech_with_text` which share
+    of them (0 to 1) has words; None: not known, `unavailable["speech_with_text"]` says why.
     `unavailable` and `notes` are by model: why it has no answer at all, and what a reader must
     know about the data behind its weights; `notes["score"]` says what the score is not.
     `models` names the weights that took part; a model without weights is not in it.
@@ -169,6 +171,8 @@ class Evidence(TypedDict):
     aligner: str
     segments: list[Segment]
     utterances: list[Utterance]
+    speech: float | None
+    speech_with_text: float | None
     flags: list[Flag]
     unavailable: dict[str, str]
     notes: dict[str, str]
@@ -191,11 +195,14 @@ class Summary(TypedDict):
     """The SUMMARY tensor: one recording.
 
     `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
-    first speak; UNKNOWN on a channel without any speaker embedding.
+    first speak; UNKNOWN on a channel without any speaker embedding. `speech` and
+    `speech_with_text` are those of all windows together.
     """
 
     schema: str
     utterance_speakers: list[str]
     speakers: list[Speaker]
+    speech: float | None
+    speech_with_text: float | None
     score: Score
     unavailable: dict[str, str]

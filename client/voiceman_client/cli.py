@@ -27,6 +27,7 @@ from voiceman.errors import (
 )
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
+from voiceman_client.completeness import untold
 from voiceman_client.inputs import find_recordings
 from voiceman_client.naming import result_names
 from voiceman_client.progress import ProgressDisplay
@@ -188,6 +189,8 @@ def submit(
                     if error := _deliver(outcome, output, names[outcome.path], formats):
                         failures.append(error)
                         display.say(f"failed: {error}")
+                    elif outcome.result and (line := untold(outcome.result)):
+                        display.say(f"{outcome.path}: {line}")
                     if isinstance(error, ServerUnreachableError):
                         break
         except (ServerUnreachableError, ServerNotReadyError) as err:

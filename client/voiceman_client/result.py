@@ -60,6 +60,8 @@ class ResultWindow(TypedDict):
     no_speech_probability: float
     compression_ratio: float
     aligner: str
+    speech: float | None
+    speech_with_text: float | None
     score: Score
     unavailable: dict[str, str]
 
@@ -93,6 +95,8 @@ class Result(TypedDict):
     word_segments: list[SpokenWord]
     utterances: list[Utterance]
     speakers: list[Speaker]
+    speech: float | None
+    speech_with_text: float | None
     score: Score
     windows: list[ResultWindow]
     flags: list[Flag]
@@ -170,6 +174,8 @@ def assemble(
         word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
         utterances=utterances,
         speakers=summary["speakers"] if summary else [],
+        speech=summary["speech"] if summary else 0.0,
+        speech_with_text=summary["speech_with_text"] if summary else None,
         score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),
         windows=sorted((_window(item) for item in heard), key=_when),
         flags=sorted(flags, key=_when),
@@ -262,6 +268,8 @@ def _window(item: Heard) -> ResultWindow:
         no_speech_probability=evidence["no_speech_probability"],
         compression_ratio=evidence["compression_ratio"],
         aligner=evidence["aligner"],
+        speech=evidence["speech"],
+        speech_with_text=evidence["speech_with_text"],
         score=evidence["score"],
         unavailable=evidence["unavailable"],
     )

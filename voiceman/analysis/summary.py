@@ -21,6 +21,7 @@ from typing import cast
 
 import numpy as np
 
+from voiceman.analysis.coverage import SHARE, add_up, why_unknown
 from voiceman.analysis.speakers import UNKNOWN, Floats, SpeakerCount, Speech, label_speakers
 from voiceman.contracts import VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
@@ -118,9 +119,13 @@ def summarise(
     spans = np.array([(item.start, item.end) for item in spoken]).reshape(-1, 2)
     channels = [item.channel for item in spoken]
     labels = label_speakers(Speech(embeddings, spans, channels), options.count)
+    heard = [window for window in windows if window]
     unavailable: dict[str, str] = {}
-    for window in windows:
-        unavailable |= window["unavailable"] if window else {}
+    for window in heard:
+        unavailable |= window["unavailable"]
+    speech_s, with_text = add_up(heard)
+    unavailable.pop(SHARE, None)  # a window without speech is no reason for the recording
+    unavailable |= why_unknown(speech_s, with_text)
     missing = int((~np.isfinite(embeddings).all(axis=1)).sum())
     if missing:
         unavailable["speaker_embedding"] = (
@@ -134,6 +139,8 @@ def summarise(
             _speaker(name, [s for s, label in zip(spoken, labels, strict=True) if label == name])
             for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
         ],
+        speech=speech_s,
+        speech_with_text=with_text,
         score=_score(spoken),
         unavailable=unavailable,
     )

@@ -31,6 +31,16 @@ PADDING_S = 0.05
 _RESOLUTION_S = 1e-3
 
 
+def check_turns(turns: Spans) -> None:
+    """Refuse TURNS [t, 2] that hold anything but numbers.
+
+    Raises:
+        InvalidRequestError: a start or end is not finite.
+    """
+    if not np.isfinite(turns).all():
+        raise InvalidRequestError("TURNS: a start or end is not a finite number; send seconds")
+
+
 def words_of(segments: Sequence[Segment]) -> list[Word]:
     """All words of the segments in their order."""
     return [word for segment in segments for word in segment["words"]]
@@ -100,8 +110,7 @@ def _midpoint(word: Word) -> float:
 def _valid_turns(turns: Spans | None, duration: float) -> npt.NDArray[np.float64]:
     if turns is None:
         return np.zeros((0, 2))
-    if not np.isfinite(turns).all():
-        raise InvalidRequestError("TURNS: a start or end is not a finite number; send seconds")
+    check_turns(turns)
     clipped = np.clip(turns.astype(np.float64), 0.0, duration)
     clipped = clipped[clipped[:, 1] > clipped[:, 0]]
     return clipped[np.lexsort((clipped[:, 1], clipped[:, 0]))]

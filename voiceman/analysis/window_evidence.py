@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.coverage import detected_speech, measure, why_unknown
 from voiceman.analysis.crime_language import find
 from voiceman.analysis.pattern_tables import Tables
 from voiceman.analysis.scoring import (
@@ -62,10 +63,12 @@ class WindowFindings:
     Attributes:
         transcript: None: nothing was transcribed (an empty tensor).
         utterances: [u, 2] start and end, seconds.
+        turns: TURNS [t, 2] as they came with the window; None: they did not.
     """
 
     transcript: AlignedTranscript | None
     utterances: Float32s
+    turns: Float32s | None
     emotion_dimensional: ModelAnswer
     emotion_categorical: ModelAnswer
     speaker_embedding: ModelAnswer
@@ -118,16 +121,22 @@ def gather(
         models: the weights that took part, by model.
 
     Raises:
-        InvalidRequestError: a tensor has not one row per utterance.
+        InvalidRequestError: a tensor has not one row per utterance, or a turn is no number.
     """
     _check_rows(found)
     transcript = found.transcript or _nothing_said()
-    words = assign_words(words_of(transcript["segments"]), found.utterances)
+    said = words_of(transcript["segments"])
+    words = assign_words(said, found.utterances)
     utterances = [
         _utterance(found, index, spoken, transcript["language"], tables)
         for index, spoken in enumerate(words)
     ]
     unavailable = {a.model: a.status.unavailable for a in found.answers if a.status.unavailable}
+    speech = detected_speech(found.turns, transcript["duration"])
+    coverage = None if speech is None else measure(speech, said, transcript["duration"])
+    speech_s = round(coverage.speech_s, _DIGITS) if coverage else None
+    with_text = coverage.with_text if coverage else None
+    unavailable |= why_unknown(speech_s, with_text)
     notes = {a.model: a.status.note for a in found.answers if a.status.note}
     return Evidence(
         schema=EVIDENCE_SCHEMA,
@@ -139,7 +148,9 @@ def gather(
         aligner=transcript["aligner"],
         segments=transcript["segments"],
         utterances=utterances,
-        flags=transcript["flags"],
+        speech=speech_s,
+        speech_with_text=with_text,
+        flags=[*transcript["flags"], *(coverage.flags() if coverage else ())],
         unavailable=unavailable,
         notes=notes | {"score": DISCLAIMER},
         models=dict(models),

@@ -33,6 +33,7 @@ class TritonPythonModel:
         found = evidence.WindowFindings(
             transcript=evidence.read_transcript(_text(inputs, "ALIGNED_TRANSCRIPT")),
             utterances=_numbers(inputs, "UTTERANCES"),
+            turns=cast("evidence.Float32s | None", inputs.get("TURNS")),
             emotion_dimensional=evidence.emotion_dimensional(
                 _numbers(inputs, "AROUSAL_DOMINANCE_VALENCE"),
                 _text(inputs, "EMOTION_DIMENSIONAL_STATUS"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from voiceman.audio import SAMPLE_RATE_HZ
+from voiceman_client.completeness import untold
 from voiceman_client.decode import Recording, Source
 from voiceman_client.result import Heard, Made, assemble
 from voiceman_client.windows import Span
@@ -54,6 +55,8 @@ def heard(start_s, end_s, segments, utterances, *, language="en", channel=None, 
         "aligner": "cross_attention",
         "segments": segments,
         "utterances": utterances,
+        "speech": 4.0,
+        "speech_with_text": 0.75,
         "flags": list(flags),
         "unavailable": {},
         "notes": {"score": "no verdict"},
@@ -84,6 +87,8 @@ def summary(*speakers):
             }
             for speaker in sorted(set(speakers))
         ],
+        "speech": 8.0,
+        "speech_with_text": 0.75,
         "score": SCORE,
         "unavailable": {},
     }
@@ -144,6 +149,27 @@ def test_the_language_is_the_one_spoken_longest(conversation):
     assert conversation["language"] == "fr"
 
 
+def test_which_share_of_the_speech_has_text_is_said_for_windows_and_recording(conversation):
+    assert (conversation["speech"], conversation["speech_with_text"]) == (8.0, 0.75)
+    shares = [(w["speech"], w["speech_with_text"]) for w in conversation["windows"]]
+    assert shares == [(4.0, 0.75), (4.0, 0.75)]
+
+
+def test_whoever_runs_the_command_hears_what_is_missing(conversation):
+    assert untold(conversation) == ""
+    starts = (12.0, 20.06, 41.0, 50.0, 55.0)
+    conversation["flags"] += [
+        {"kind": "speech_without_words", "start": start, "end": start + 1.5, "detail": "x"}
+        for start in starts
+    ]
+    assert untold(conversation) == (
+        "75 % of 8.0 s of speech has text; "
+        "none at 12.0 to 13.5 s, 20.1 to 21.6 s, 41.0 to 42.5 s and 2 more"
+    )
+    conversation["speech_with_text"] = 0.9999
+    assert untold(conversation).startswith("99 % of")  # never rounded up to all
+
+
 def test_provenance_holds_versions_and_hashes(conversation):
     provenance = conversation["provenance"]
     assert provenance["models"] == {"whisper": {"version": "1", "weights": WEIGHTS}}
@@ -155,6 +181,7 @@ def test_no_speech_is_a_result():
     result = assemble(recording(5.0), [], None, MADE)
     jsonschema.Draft202012Validator(schema()).validate(result)
     assert result["segments"] == []
+    assert (result["speech"], result["speech_with_text"]) == (0.0, None)
     assert result["language"] is None
     assert [flag["kind"] for flag in result["flags"]] == ["no_speech"]
     assert to_srt(result) == ""

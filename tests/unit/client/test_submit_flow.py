@@ -67,6 +67,8 @@ class FakeServer:
             "aligner": "",
             "segments": [segment(0.0, end, "a", [])],
             "utterances": [utterance(0.0, end, "a")],
+            "speech": end,
+            "speech_with_text": 1.0,
             "flags": [],
             "unavailable": {},
             "notes": {},
@@ -81,7 +83,14 @@ class FakeServer:
         speakers = ["A"] * len(inputs["WINDOW_EVIDENCE"])
         return Answer(
             SUMMARY=text(
-                {"utterance_speakers": speakers, "speakers": [], "score": SCORE, "unavailable": {}}
+                {
+                    "utterance_speakers": speakers,
+                    "speakers": [],
+                    "speech": 1.0,
+                    "speech_with_text": 1.0,
+                    "score": SCORE,
+                    "unavailable": {},
+                }
             )
         )
 

@@ -1,5 +1,6 @@
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -47,6 +48,8 @@ def found(
     emotions: float = math.nan,
     features: float = 1.0,
     status: str = NO_WEIGHTS,
+    *,
+    turns: Sequence[tuple[float, float]] | None = ((0, 30),),
 ) -> we.WindowFindings:
     rows = len(utterances)
 
@@ -56,6 +59,7 @@ def found(
     return we.WindowFindings(
         we.read_transcript(text),
         np.array(utterances, np.float32).reshape(-1, 2),
+        None if turns is None else np.array(turns, np.float32).reshape(-1, 2),
         we.emotion_dimensional(numbers(3, emotions), status),
         we.emotion_categorical(numbers(4, emotions), status),
         we.speaker_embedding(FINE),
@@ -167,6 +171,7 @@ def test_an_empty_request_gives_empty_evidence():
     empty = we.WindowFindings(
         we.read_transcript(""),
         np.zeros((1, 2), np.float32),
+        np.zeros((1, 2), np.float32),
         we.emotion_dimensional(np.zeros((1, 3), np.float32), ""),
         we.emotion_categorical(np.zeros((1, 4), np.float32), ""),
         we.speaker_embedding(""),
@@ -183,6 +188,25 @@ def test_any_number_of_utterances(count):
     assert len(evidence["utterances"]) == count
     if count == 0:
         assert evidence["score"] == {"value": None, "coverage": 0.0, "components": []}
+
+
+def test_speech_without_words_is_flagged_and_measured():
+    said = transcript("여보세요 네 누구세요")  # words at 0 to 0.5, 1 to 1.5 and 2 to 2.5 s
+    evidence = gathered(found(said, [(0, 3)], turns=[(0, 2.5), (10, 14), (12, 15)]))
+    assert evidence["speech"] == 7.5
+    assert evidence["speech_with_text"] == pytest.approx(1 - (2 * 0.1 + 5) / 7.5, abs=1e-4)
+    kinds = [(flag["kind"], flag["start"], flag["end"]) for flag in evidence["flags"]]
+    assert kinds == [("repetition", 0, 1), ("speech_without_words", 10, 15)]
+    assert evidence["flags"][1]["detail"] == "5.0 s of detected speech have no text"
+
+
+@pytest.mark.parametrize(
+    ("turns", "speech", "reason"), [(None, None, "no TURNS"), ([], 0.0, "no speech was detected")]
+)
+def test_what_share_has_text_is_null_with_its_reason(turns, speech, reason):
+    evidence = gathered(found(transcript("네"), [(0, 2)], turns=turns))
+    assert (evidence["speech"], evidence["speech_with_text"]) == (speech, None)
+    assert reason in evidence["unavailable"]["speech_with_text"]
 
 
 def test_rows_must_match_the_utterances():
@@ -203,6 +227,7 @@ def test_no_number_of_any_kind_breaks_the_json(text, spans, emotions, features):
     findings = we.WindowFindings(
         we.read_transcript(transcript(text)),
         spans,
+        None,
         we.emotion_dimensional(emotions, FINE),
         we.emotion_categorical(np.full((3, 4), np.nan, np.float32), FINE),
         we.speaker_embedding(FINE),

@@ -45,6 +45,8 @@ def window(*utterances: Utterance, duration: float = 30.0, **unavailable: str) -
         "aligner": "",
         "segments": [],
         "utterances": list(utterances),
+        "speech": None,
+        "speech_with_text": None,
         "flags": [],
         "unavailable": unavailable,
         "notes": {},
@@ -113,6 +115,25 @@ def test_what_is_missing_is_said():
     assert found["unavailable"]["emotion_categorical"] == "no weights"
     assert found["unavailable"]["speaker_embedding"].startswith("1 of 2 utterances")
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("windows", "speech", "share"),
+    [
+        ([(10.0, 1.0), (30.0, 0.5)], 40.0, 0.625),  # by seconds, not by windows
+        ([(10.0, 0.9), (0.0, None)], 10.0, 0.9),  # a window without speech is no reason
+        ([(0.0, None)], 0.0, None),
+        ([(10.0, 1.0), (None, None)], None, None),  # half an answer would be a made-up one
+    ],
+)
+def test_the_share_of_speech_that_has_text_is_summed_up(windows, speech, share):
+    documents = [
+        window(speech_with_text="why") | {"speech": speech_s, "speech_with_text": part}
+        for speech_s, part in windows
+    ]
+    found = summary(documents, [])
+    assert (found["speech"], found["speech_with_text"]) == (speech, share)
+    assert ("speech_with_text" in found["unavailable"]) == (share is None)
 
 
 def test_nothing_said_and_warm_up():
