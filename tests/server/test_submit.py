@@ -12,13 +12,16 @@ from urllib.request import urlopen
 import jsonschema
 import numpy as np
 import pytest
+import tritonclient.grpc as triton
 from media import write_sound
 
 import voiceman_client
+from voiceman.analysis.coverage import total_s, union
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.contracts import MODELS
 from voiceman.manifest import sha256_of
 from voiceman_client.decode import decode
+from voiceman_client.transport import to_tensors
 
 CLIENT = Path(sys.executable).with_name("voiceman-client")
 SCHEMA = json.loads(files("voiceman_client").joinpath("result.schema.json").read_text())
@@ -98,6 +101,33 @@ def test_word_times_lie_within_the_speech(submitted, call):
     inside = np.mean([any(s - 0.2 <= m <= e + 0.2 for s, e in spans) for m in middles])
     assert len(words) > 40
     assert inside > 0.9
+
+
+def test_nearly_all_of_the_speech_has_text(submitted, call):
+    path, _ = call
+    result = read_result(submitted / "sample.json")
+    turns = [line.split() for line in path.with_suffix(".rttm").read_text().splitlines()]
+    spans = ((float(turn[3]), float(turn[3]) + float(turn[4])) for turn in turns)
+    assert result["speech"] == pytest.approx(total_s(union(spans, 0.0, 30.0)), rel=0.15)
+    assert result["speech_with_text"] > 0.9
+    assert "speech_with_text" not in result["unavailable"]
+
+
+@pytest.mark.parametrize("spans", [None, [[0.0, 3.0]]])
+def test_turns_reach_the_evidence_and_may_be_left_out(server, call, spans):
+    _, samples = call
+    inputs = {"WAVEFORM": samples[12 * SAMPLE_RATE_HZ : 15 * SAMPLE_RATE_HZ], "LANGUAGE": "en"}
+    if spans:
+        inputs["TURNS"] = np.array(spans, np.float32)
+    with triton.InferenceServerClient(server.grpc_url) as client:
+        answer = client.infer("forensic", to_tensors("forensic", inputs), client_timeout=120)
+    evidence = json.loads(answer.as_numpy("EVIDENCE").item())
+    if spans:
+        assert evidence["speech"] == 3.0
+        assert 0.5 < evidence["speech_with_text"] <= 1.0
+    else:
+        assert evidence["speech"] is evidence["speech_with_text"] is None
+        assert "no TURNS were sent" in evidence["unavailable"]["speech_with_text"]
 
 
 def test_provenance_names_what_the_result_rests_on(submitted, call):
