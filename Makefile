@@ -28,7 +28,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # The virtual environment is first on PATH: Triton's Python stub runs the first python3.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper lock clean
+.PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -74,6 +74,9 @@ bench-whisper: export $(PEERS_INSTALLED)  ## speed of Whisper beside other engin
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt
 	touch $@
+
+gpu-check:  ## parity, speed and memory of Whisper on a CUDA GPU, in under 8 minutes
+	$(PYTHON) -m perf.gpu_check
 
 lock: install  ## renew uv.lock and the pinned peers of bench-whisper
 	$(UV) lock

@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -66,7 +66,7 @@ def write_result(
         "processor": _processor(),
         "commit": commit(),
         "command": command,
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {package: _version(package) for package in PACKAGES},
     }
     path = RESULTS / f"{today}-{machine_name()}-{name}.json"
     path.parent.mkdir(exist_ok=True)
@@ -78,6 +78,13 @@ def write_result(
     )
     path.with_suffix(".md").write_text(head + text, encoding="utf-8")
     return path
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _processor() -> str:

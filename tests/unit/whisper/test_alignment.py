@@ -20,7 +20,7 @@ def test_scores_are_the_cross_attention_of_transformers(
     with torch.inference_mode():
         batch = Batch(tiny, build_network(tiny, choose_precision("fp32", CPU), CPU), 2)
         start = RowStart(prompt, 0, detect_language=False, with_timestamps=False, limit=5)
-        batch.place([Placement(1, sounds[2], start)])
+        batch.encode([Placement(1, sounds[2], start)]).wait()
         ours = batch.attention(1, prompt, text, frames)
 
         mel = oracle.features(sounds[2], sampling_rate=16000, return_tensors="pt")

@@ -44,6 +44,11 @@ def placement(
     return Placement(slot, sound, start)
 
 
+def place(batch: Batch, placements: list[Placement]) -> None:
+    batch.encode(placements).wait()
+    batch.begin(placements)
+
+
 def finish(batch: Batch, count: int, steps: int = 5) -> None:
     for furthest in range(0, 60, steps):
         if all(batch.launch(count, steps, furthest).done()):
@@ -92,7 +97,7 @@ def test_a_window_may_be_decoded_again_without_encoding_it(
     tiny: Checkpoint, oracle: Oracle, sounds: list[Waveform]
 ) -> None:
     batch = new_batch(tiny, 1)
-    batch.place([placement(tiny, 0, sounds[2])])
+    place(batch, [placement(tiny, 0, sounds[2])])
     finish(batch, 1)
     batch.begin([placement(tiny, 0, sounds[2], timestamps=False)])
     finish(batch, 1)
@@ -101,7 +106,7 @@ def test_a_window_may_be_decoded_again_without_encoding_it(
 
 def test_a_look_shows_its_own_moment(tiny: Checkpoint, sounds: list[Waveform]) -> None:
     batch = new_batch(tiny, 1)
-    batch.place([placement(tiny, 0, sounds[0], limit=2)])
+    place(batch, [placement(tiny, 0, sounds[0], limit=2)])
     early, late = batch.launch(1, 1, 0), batch.launch(1, 8, 1)
     assert late.done() == [True]
     assert early.done() == [False]
@@ -109,11 +114,11 @@ def test_a_look_shows_its_own_moment(tiny: Checkpoint, sounds: list[Waveform]) -
 
 def test_a_stopped_row_stands_still(tiny: Checkpoint, sounds: list[Waveform]) -> None:
     batch = new_batch(tiny, 1)
-    batch.place([placement(tiny, 0, sounds[0])])
-    batch.run(1, 8, 0)
+    place(batch, [placement(tiny, 0, sounds[0])])
+    batch.launch(1, 8, 0)
     batch.stop(0)
     said = batch.output(0)
-    assert batch.run(1, 8, 8) == [True]
+    assert batch.launch(1, 8, 8).done() == [True]
     assert batch.output(0) == said
 
 
@@ -138,7 +143,7 @@ def test_warming_up_records_every_shape_once(
     batch = new_batch(tiny, 2)
     batch.warm_up()
     assert len(recorded) == 1 + 2 * 7  # encoder; rows and lengths
-    batch.place([placement(tiny, slot, sounds[slot]) for slot in (0, 1)])
+    place(batch, [placement(tiny, slot, sounds[slot]) for slot in (0, 1)])
     finish(batch, 2)
     for slot in (0, 1):
         assert text_of(tiny, batch, slot) == oracle.tokens(sounds[slot], True, limit=LIMIT)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from test_batch import LIMIT, finish, placement, text_of
+from test_batch import LIMIT, finish, place, placement, text_of
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
@@ -68,11 +68,11 @@ def test_a_batch_that_runs_out_of_memory_is_replaced(
     tiny: Checkpoint, oracle: Oracle, sounds: list[Waveform]
 ) -> None:
     batch = fit_batch(tiny, FP32, 4, CPU)
-    batch.place([placement(tiny, 3, sounds[0])])
+    place(batch, [placement(tiny, 3, sounds[0])])
     after = smaller(batch)
     assert after.slots == 3
     assert after.network is batch.network
-    after.place([placement(tiny, 2, sounds[0])])
+    place(after, [placement(tiny, 2, sounds[0])])
     finish(after, 3)
     assert text_of(tiny, after, 2) == oracle.tokens(sounds[0], True, limit=LIMIT)
 
@@ -116,7 +116,7 @@ def test_where_nothing_fits_the_cpu_takes_over(
     batch = fit_batch(tiny, choose_precision(name, device), 2, device)
     assert (batch.device, batch.slots, batch.network.precision.name) == (CPU, 2, used)
     assert f"runs on the CPU in {used}" in caplog.text
-    batch.place([placement(tiny, 0, sounds[1])])
+    place(batch, [placement(tiny, 0, sounds[1])])
     finish(batch, 1)
     assert batch.output(0).tokens
 

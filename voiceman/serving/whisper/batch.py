@@ -66,6 +66,7 @@ class Batch:
     Attributes:
         steps: the work of one step by rows and length of the self cache, done in `stepping`.
         encoder: its passes are done in a lane of its own.
+        caches: of all slots.
     """
 
     def __init__(self, checkpoint: Checkpoint, network: Network, slots: int) -> None:
@@ -76,16 +77,16 @@ class Batch:
         self.checkpoint = checkpoint
         self.network = network
         self._shapes = shapes_of(device, slots, sizes.text_positions)
-        self._caches = new_caches(network, slots)
+        self.caches = new_caches(network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
         self.stepping = new_lane(device, urgent=True)
         self._reading = new_lane(device)
-        self.encoder = Encoder(sizes, network, self._caches, self._shapes.encoder)
+        self.encoder = Encoder(sizes, network, self.caches, self._shapes.encoder)
         self._encoded: dict[int, Mark] = {}
         table = rule_table(checkpoint.special, sizes.vocabulary, device)
         self.steps: dict[tuple[int, int], Work] = {
             (count, length): partial(
-                step, network, self._caches, table, self._rows.first(count), length
+                step, network, self.caches, table, self._rows.first(count), length
             )
             for length in self._shapes.lengths
             for count in self._shapes.rows
@@ -128,7 +129,7 @@ class Batch:
         settle(self.device)
         self.steps.clear()
         self.encoder.release()
-        self._caches = new_caches(self.network, 0)
+        self.caches = new_caches(self.network, 0)
         self._rows = new_rows(0, self.checkpoint.dimensions.text_positions, self.device)
 
     def encode(self, placements: Sequence[Placement]) -> Encoding:
@@ -166,15 +167,6 @@ class Batch:
             flags = self.stepping.fetch(self._rows.done[:count])
         return Look(flags, self.stepping.mark())
 
-    def place(self, placements: Sequence[Placement]) -> None:
-        """`encode`, wait and `begin`."""
-        self.encode(placements).wait()
-        self.begin(placements)
-
-    def run(self, count: int, steps: int, furthest: int) -> list[bool]:
-        """`launch` and wait for the look."""
-        return self.launch(count, steps, furthest).done()
-
     def output(self, slot: int) -> RowOutput:
         """What a row has said that a look has shown as done; steps under way go on meanwhile."""
         with self._reading.current():  # a done row stands still, so it can be read beside them
@@ -205,7 +197,7 @@ class Batch:
         with self._reading.current():
             scores = alignment_scores(
                 self.network,
-                self._caches,
+                self.caches,
                 slot,
                 self._reading.send(torch.tensor(tokens)),
                 self.checkpoint.alignment_heads,
