@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceman.analysis.coverage import (
@@ -21,6 +21,7 @@ from voiceman.serving.whisper.window import Window
 spans = st.lists(st.tuples(st.integers(-5, 40), st.integers(-5, 40)), max_size=8)
 
 
+@settings(deadline=None)
 @given(spans=spans)
 def test_a_union_holds_each_second_once(spans: list[tuple[int, int]]) -> None:
     seconds = {s for start, end in spans for s in range(start, end) if 0 <= s < 30}
@@ -54,6 +55,7 @@ def test_the_rest_of_a_window_knows_the_rest_of_its_speech() -> None:
     assert Window(sound).speech_from(3.0) is None
 
 
+@settings(deadline=None)
 @given(spans=spans, holes=spans)
 def test_what_is_left_is_in_no_hole(
     spans: list[tuple[int, int]], holes: list[tuple[int, int]]
@@ -101,6 +103,7 @@ def test_silence_and_full_text() -> None:
 times = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)).map(sorted).map(tuple), max_size=9)
 
 
+@settings(deadline=None)
 @given(speech=times, said=times)
 def test_the_share_is_a_share_and_more_words_never_lower_it(
     speech: list[tuple[float, float]], said: list[tuple[float, float]]

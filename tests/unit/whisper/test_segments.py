@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceman.analysis.coverage import Intervals, total_s, union
@@ -128,6 +128,7 @@ generated = st.lists(
 spoken = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)), max_size=6)
 
 
+@settings(deadline=None)
 @given(tokens=generated, duration=durations, spans=spoken, further=st.booleans())
 def test_a_split_moves_on_and_stays_inside(
     tokens: list[int], duration: float, spans: list[tuple[float, float]], further: bool
@@ -143,6 +144,7 @@ def test_a_split_moves_on_and_stays_inside(
         assert split.reach_s == split.resume_s
 
 
+@settings(deadline=None)
 @given(tokens=generated, duration=durations, further=st.booleans())
 def test_without_known_speech_the_rule_is_the_old_one(
     tokens: list[int], duration: float, further: bool
@@ -152,6 +154,7 @@ def test_without_known_speech_the_rule_is_the_old_one(
     assert split_segments(tokens, BEGIN, duration, (), further=further) == expected
 
 
+@settings(deadline=None)
 @given(decodes=st.lists(generated, min_size=40, max_size=40), duration=durations, spans=spoken)
 def test_whatever_whisper_says_a_window_ends(
     decodes: list[list[int]], duration: float, spans: list[tuple[float, float]]
@@ -170,6 +173,7 @@ def test_whatever_whisper_says_a_window_ends(
     assert count <= 30
 
 
+@settings(deadline=None)
 @given(spans=spoken, end=st.integers(0, 1500))
 def test_a_window_that_ends_has_little_speech_behind_its_text(
     spans: list[tuple[float, float]], end: int
