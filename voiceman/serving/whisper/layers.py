@@ -13,7 +13,7 @@ from torch import Tensor
 
 from voiceman.errors import WeightsError
 from voiceman.serving.whisper.checkpoint import Checkpoint
-from voiceman.serving.whisper.precision import Linear, Precision
+from voiceman.serving.whisper.precision import Arithmetic, Linear, Precision
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ class SelfAttention:
 
 @dataclass(frozen=True)
 class CrossAttention:
-    """Norm, query projection (already scaled), fused key-value projection [d, 2d], output."""
+    """Norm, query projection (already scaled), output; its keys and values are cached."""
 
     norm: Norm
     query: Linear
-    key_value: Linear
     output: Linear
 
 
@@ -82,8 +81,12 @@ class Network:
     """All weights of a checkpoint in one precision on one device.
 
     Attributes:
+        precision: of both halves; `encoder` and what it hands over are in the first's, the
+            decoder in the second's.
         convolutions: (weight [d, in, 3], bias [d]) of the two convolutions.
         audio_positions: sinusoids [a, d]. text_positions: learned [t, d].
+        audio_keys_values: per decoder layer, from encoded sound to the keys and values of its
+            cross-attention [d, 2d].
         embedding: [v, d]. logits: the output layer [d, v].
     """
 
@@ -94,6 +97,7 @@ class Network:
     audio_positions: Tensor
     encoder: tuple[EncoderLayer, ...]
     encoder_norm: Norm
+    audio_keys_values: tuple[Linear, ...]
     embedding: Tensor
     text_positions: Tensor
     decoder: tuple[DecoderLayer, ...]
@@ -104,28 +108,32 @@ class Network:
 def build_network(checkpoint: Checkpoint, precision: Precision, device: torch.device) -> Network:
     """Read, fuse, scale and round the weights of a checkpoint."""
     sizes = checkpoint.dimensions
-    weights = _Weights(checkpoint, precision, device)
-    tensor, norm = weights.tensor, weights.norm
-    embedding = tensor("decoder.embed_tokens.weight")
+    encoder = _Weights(checkpoint, precision.encoder, device)
+    decoder = _Weights(checkpoint, precision.decoder, device)
+    embedding = decoder.tensor("decoder.embed_tokens.weight")
     return Network(
         precision=precision,
         heads=sizes.decoder_heads,
         encoder_heads=sizes.encoder_heads,
-        convolutions=(weights.pair("encoder.conv1"), weights.pair("encoder.conv2")),
-        audio_positions=tensor("encoder.embed_positions.weight"),
+        convolutions=(encoder.pair("encoder.conv1"), encoder.pair("encoder.conv2")),
+        audio_positions=encoder.tensor("encoder.embed_positions.weight"),
         encoder=tuple(
-            weights.encoder_layer(f"encoder.layers.{layer}")
+            encoder.encoder_layer(f"encoder.layers.{layer}")
             for layer in range(sizes.encoder_layers)
         ),
-        encoder_norm=norm("encoder.layer_norm"),
-        embedding=embedding,
-        text_positions=tensor("decoder.embed_positions.weight"),
-        decoder=tuple(
-            weights.decoder_layer(f"decoder.layers.{layer}")
+        encoder_norm=encoder.norm("encoder.layer_norm"),
+        audio_keys_values=tuple(
+            encoder.fused(f"decoder.layers.{layer}.encoder_attn", "kv", sizes.decoder_heads)
             for layer in range(sizes.decoder_layers)
         ),
-        decoder_norm=norm("decoder.layer_norm"),
-        logits=precision.linear(embedding),
+        embedding=embedding,
+        text_positions=decoder.tensor("decoder.embed_positions.weight"),
+        decoder=tuple(
+            decoder.decoder_layer(f"decoder.layers.{layer}")
+            for layer in range(sizes.decoder_layers)
+        ),
+        decoder_norm=decoder.norm("decoder.layer_norm"),
+        logits=precision.decoder.linear(embedding),
     )
 
 
@@ -134,7 +142,7 @@ class _Weights:
     """Layers of a checkpoint by their name in it."""
 
     checkpoint: Checkpoint
-    precision: Precision
+    arithmetic: Arithmetic
     device: torch.device
 
     def stored(self, name: str) -> Tensor:
@@ -147,7 +155,7 @@ class _Weights:
             ) from err
 
     def tensor(self, name: str) -> Tensor:
-        return self.stored(name).to(self.precision.hidden)
+        return self.stored(name).to(self.arithmetic.hidden)
 
     def pair(self, name: str) -> tuple[Tensor, Tensor]:
         return self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias")
@@ -156,7 +164,7 @@ class _Weights:
         return Norm(*self.pair(name))
 
     def linear(self, name: str) -> Linear:
-        return self.precision.linear(self.stored(f"{name}.weight"), self.stored(f"{name}.bias"))
+        return self.arithmetic.linear(self.stored(f"{name}.weight"), self.stored(f"{name}.bias"))
 
     def fused(self, name: str, parts: Sequence[str], heads: int) -> Linear:
         """Projections side by side; queries are scaled by 1 / sqrt(head size)."""
@@ -173,7 +181,7 @@ class _Weights:
             )
             weights.append(weight * scale)
             biases.append(bias * scale)
-        return self.precision.linear(torch.cat(weights), torch.cat(biases))
+        return self.arithmetic.linear(torch.cat(weights), torch.cat(biases))
 
     def attention(self, name: str, heads: int) -> SelfAttention:
         return SelfAttention(
@@ -186,7 +194,6 @@ class _Weights:
         return CrossAttention(
             self.norm(f"{name}.encoder_attn_layer_norm"),
             self.fused(f"{name}.encoder_attn", "q", heads),
-            self.fused(f"{name}.encoder_attn", "kv", heads),
             self.linear(f"{name}.encoder_attn.out_proj"),
         )
 

@@ -36,7 +36,7 @@ def new_caches(network: Network, slots: int) -> Caches:
 
     def zeros(positions: int) -> Tensor:
         shape = (len(network.decoder), slots, network.heads, positions, width // network.heads)
-        return network.embedding.new_zeros(shape, dtype=network.precision.attention)
+        return network.embedding.new_zeros(shape, dtype=network.precision.decoder.attention)
 
     return Caches(zeros(text), zeros(text), zeros(audio), zeros(audio))
 
@@ -47,35 +47,31 @@ def attend(query: Tensor, key: Tensor, value: Tensor, **mask: Tensor | bool) -> 
     return attended.transpose(1, 2).flatten(-2)
 
 
-def split_heads(network: Network, projected: Tensor, heads: int) -> Tensor:
+def split_heads(projected: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
     """[b, n, h * e] to [b, h, n, e] in the type of the attention."""
-    split = projected.to(network.precision.attention).unflatten(-1, (heads, -1))
-    return split.transpose(1, 2)
+    return projected.to(dtype).unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def query_key_value(
-    network: Network, layer: SelfAttention, hidden: Tensor, heads: int
+    layer: SelfAttention, hidden: Tensor, heads: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values [b, h, n, e] of a self-attention for hidden states [b, n, d]."""
     projected = layer.query_key_value(layer.norm(hidden))
-    query, key, value = projected.chunk(3, dim=-1)
-    return (
-        split_heads(network, query, heads),
-        split_heads(network, key, heads),
-        split_heads(network, value, heads),
-    )
+    query, key, value = (split_heads(part, heads, dtype) for part in projected.chunk(3, dim=-1))
+    return query, key, value
 
 
 def encode(network: Network, mel: Tensor) -> Tensor:
     """Log-mel spectrograms [b, mel_bins, 2a] to what the decoder listens to, [b, a, d]."""
+    arithmetic, heads = network.precision.encoder, network.encoder_heads
     first, second = network.convolutions
-    hidden = nn.gelu(nn.conv1d(mel.to(network.precision.hidden), *first, padding=1))
+    hidden = nn.gelu(nn.conv1d(mel.to(arithmetic.hidden), *first, padding=1))
     hidden = nn.gelu(nn.conv1d(hidden, *second, stride=2, padding=1))
     # Row by row in memory from here on, and in place: on a CPU fresh pages cost more than sums.
     hidden = hidden.transpose(1, 2).contiguous().add_(network.audio_positions)
     for layer in network.encoder:
         attention = layer.attention
-        attended = attend(*query_key_value(network, attention, hidden, network.encoder_heads))
+        attended = attend(*query_key_value(attention, hidden, heads, arithmetic.attention))
         hidden.add_(attention.output(attended.to(hidden.dtype)))
         hidden.add_(layer.feed_forward(hidden))
     return network.encoder_norm(hidden)
@@ -83,10 +79,11 @@ def encode(network: Network, mel: Tensor) -> Tensor:
 
 def fill_cross_cache(network: Network, caches: Caches, audio: Tensor, slots: Tensor) -> None:
     """Write keys and values of encoded windows [b, a, d] into the cross caches of slots [b]."""
-    for index, layer in enumerate(network.decoder):
-        key, value = layer.cross.key_value(audio).chunk(2, dim=-1)
-        caches.cross_keys[index].index_copy_(0, slots, split_heads(network, key, network.heads))
-        caches.cross_values[index].index_copy_(0, slots, split_heads(network, value, network.heads))
+    dtype = network.precision.decoder.attention
+    for index, project in enumerate(network.audio_keys_values):
+        key, value = project(audio).chunk(2, dim=-1)
+        caches.cross_keys[index].index_copy_(0, slots, split_heads(key, network.heads, dtype))
+        caches.cross_values[index].index_copy_(0, slots, split_heads(value, network.heads, dtype))
 
 
 def decode_step(
@@ -105,13 +102,13 @@ def decode_step(
     Returns:
         Logits [s, v] in fp32 for the token after `position`.
     """
-    count = token.shape[0]
+    dtype, count = network.precision.decoder.attention, token.shape[0]
     rows = torch.arange(count, device=token.device)
     written = torch.arange(length, device=token.device) <= position[:, None]
     written = written[:, None, None, :]  # [s, 1, 1, length]
     hidden = (network.embedding[token] + network.text_positions[position])[:, None]  # [s, 1, d]
     for index, layer in enumerate(network.decoder):
-        query, key, value = query_key_value(network, layer.attention, hidden, network.heads)
+        query, key, value = query_key_value(layer.attention, hidden, network.heads, dtype)
         caches.self_keys[index, rows, :, position] = key[:, :, 0]
         caches.self_values[index, rows, :, position] = value[:, :, 0]
         keys = caches.self_keys[index, :count, :, :length]
@@ -146,11 +143,11 @@ def alignment_scores(
     Returns:
         Scores before the softmax, [len(heads), n, a].
     """
-    scores: dict[tuple[int, int], Tensor] = {}
+    dtype, scores = network.precision.decoder.attention, dict[tuple[int, int], Tensor]()
     last_layer = max(layer for layer, _ in heads)
     hidden = (network.embedding[tokens] + network.text_positions[: len(tokens)])[None]
     for index, layer in enumerate(network.decoder[: last_layer + 1]):
-        projected = query_key_value(network, layer.attention, hidden, network.heads)
+        projected = query_key_value(layer.attention, hidden, network.heads, dtype)
         attended = attend(*projected, is_causal=True)
         hidden = hidden + layer.attention.output(attended.to(hidden.dtype))
         query = _cross_query(network, layer, hidden)
@@ -164,7 +161,8 @@ def alignment_scores(
 
 def _cross_query(network: Network, layer: DecoderLayer, hidden: Tensor) -> Tensor:
     """Queries [b, h, n, e] of a cross-attention."""
-    return split_heads(network, layer.cross.query(layer.cross.norm(hidden)), network.heads)
+    query = layer.cross.query(layer.cross.norm(hidden))
+    return split_heads(query, network.heads, network.precision.decoder.attention)
 
 
 def _after_cross(layer: DecoderLayer, hidden: Tensor, attended: Tensor) -> Tensor:
