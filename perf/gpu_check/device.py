@@ -3,7 +3,7 @@
 import gc
 import platform
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ import torch
 from voiceman.serving.whisper.lanes import Lane, settle
 
 MIB = 2**20
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def describe(device: torch.device) -> dict[str, object]:
@@ -64,7 +65,7 @@ class Reach:
 
 
 def measure_reach(
-    lane: Lane, copy_bytes: int, side: int, dtypes: dict[str, torch.dtype], runs: int
+    lane: Lane, copy_bytes: int, side: int, precisions: Sequence[str], runs: int
 ) -> Reach:
     """Measure the reach: the best of three measurements, so that clocks have risen."""
     source = torch.zeros(copy_bytes, dtype=torch.uint8, device=lane.device)
@@ -72,9 +73,9 @@ def measure_reach(
     settle(lane.device)  # the lane sees what was written before it
     copy_s = min(seconds_per_run(lane, lambda: target.copy_(source), runs) for _ in range(3))
     flops: dict[str, float] = {}
-    for name, dtype in dtypes.items():
+    for name in precisions:
         # Random: a product of equal numbers takes less power and runs at a higher clock.
-        factor = torch.randn(side, side, device=lane.device).to(dtype)
+        factor = torch.randn(side, side, device=lane.device).to(DTYPES[name])
         product = torch.empty_like(factor)
         settle(lane.device)
         product_s = min(

@@ -6,7 +6,6 @@ from perf.gpu_check.device import clean_up, describe, measure_reach
 from perf.gpu_check.findings import Findings
 from perf.gpu_check.setting import Clock, Setting
 from voiceman.serving.whisper.lanes import new_lane
-from voiceman.serving.whisper.precision import choose_precision
 
 
 def look_at_machine(setting: Setting, clock: Clock, findings: Findings) -> None:
@@ -14,7 +13,6 @@ def look_at_machine(setting: Setting, clock: Clock, findings: Findings) -> None:
     device = setting.device
     findings.note("time_for_it_s", clock.left_s())
     findings.attempt("device", lambda: describe(device))
-    dtypes = {name: choose_precision(name, device).hidden for name in setting.precisions}
     findings.attempt(
         "reach",
         lambda: asdict(
@@ -22,7 +20,7 @@ def look_at_machine(setting: Setting, clock: Clock, findings: Findings) -> None:
                 new_lane(device),
                 setting.copy_bytes,
                 setting.matrix_side,
-                dtypes,
+                setting.precisions,
                 2 * setting.runs,
             )
         ),

@@ -23,7 +23,6 @@ from perf.gpu_check.setting import WINDOW_S, Clock, Setting
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.features import MEL_FRAMES
 from voiceman.serving.whisper.lanes import settle
-from voiceman.serving.whisper.precision import choose_precision
 
 
 def build_peer(
@@ -109,8 +108,7 @@ def generate(
 def compare(setting: Setting, name: str, clock: Clock, findings: Findings) -> None:
     """Measure generate, plain and with a static cache that torch compiles."""
     device, size = setting.device, setting.sizes[name]
-    dtype = choose_precision("bf16", device).hidden
-    model = build_peer(random_checkpoint(size, device, endless=True), device, dtype)
+    model = build_peer(random_checkpoint(size, device, endless=True), device, torch.bfloat16)
     ways = {"dynamic cache": None, "static cache, compiled": "static"}
     for way, cache in ways.items():
         for batch in setting.peer_batches:
