@@ -8,6 +8,6 @@ time of its own, so that one that fails, hangs or corrupts the device takes no o
 what a part has found is written down as it finds it. Ends within 8 minutes.
 
 Read in this order: `models` (sizes and random weights), `costs` (bytes and operations on
-paper), `device` (clocks and memory), `parity`, `speed`, `pressure`, `peer` (the parts),
-`parts` (one process each) and `report`.
+paper), `device` (clocks and memory), `setting` and `findings`, the parts (`machine`, `parity`,
+`speed`, `attention`, `pressure`, `peer`), `parts` (one process each) and `report`.
 """

@@ -39,6 +39,7 @@ PARTS = (
     Part("parity", 60, "parity", "compare_tokens"),
     Part("speed turbo bf16", 80, "speed", "measure_speed", ("turbo", "bf16")),
     Part("speed large-v3 bf16", 90, "speed", "measure_speed", ("large-v3", "bf16")),
+    Part("attention", 25, "attention", "compare_kernels"),
     Part("memory", 40, "pressure", "press"),
     Part("transformers turbo bf16", 110, "peer", "compare", ("turbo",)),
     Part("speed turbo fp16", 60, "speed", "measure_speed", ("turbo", "fp16")),

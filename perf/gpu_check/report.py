@@ -76,6 +76,7 @@ def markdown(results: Values, shares: Values) -> str:
             _states(results),
             _machine(results),
             _speeds(results, shares),
+            _attention(results),
             _peer(results),
             _agreements(results),
             _memory(results),
@@ -124,6 +125,21 @@ def _speeds(results: Values, shares: Values) -> str:
                 ]
             )
     return table(columns, rows)
+
+
+def _attention(results: Values) -> str:
+    found = dict(findings_of(results, "attention"))
+    row_bytes = found.pop("bytes_per_row", 0)
+    bandwidth = findings_of(results, "machine").get("reach", {}).get("bytes_per_s")
+    rows: list[list[object]] = []
+    for count, times in found.items():
+        if not isinstance(times, dict) or "fused_s" not in times:
+            rows.append([count, _brief(times), "", "", ""])
+            continue
+        floor_s = int(count) * row_bytes / bandwidth if bandwidth else float("nan")
+        rows.append([count, *(f"{1e6 * time:.1f}" for time in (*times.values(), floor_s))])
+    columns = ("rows, cross-attention of a layer", "fused us", "products us", "transposed keys us")
+    return table((*columns, "on paper us"), rows)
 
 
 def _peer(results: Values) -> str:

@@ -62,7 +62,7 @@ def _measure(case: Case, sounds: Sequence[Waveform]) -> dict[str, object]:
         alone["encoder_pass_s"] / alone["encoder_windows"]
         + (setting.tokens + PROMPT_STEPS) * alone["step_s"] / slots
     )
-    count = min(max(round(setting.cell_s / window_s), 3, slots), max(8, 4 * slots))
+    count = min(max(round(setting.cell_s / window_s), 3, slots), max(8, 8 * slots))
     windows = [sounds[index % len(sounds)] for index in range(count)]
     forget_peak(setting.device)
     engine = _through_engine(case, windows)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from perf.gpu_check import costs, machine, parity, peer, pressure, speed
+from perf.gpu_check import attention, costs, machine, parity, peer, pressure, speed
 from perf.gpu_check.findings import Findings
 from perf.gpu_check.models import LARGE_V3, SMALL, TURBO, RandomTensors, Size, weight_shapes
 from perf.gpu_check.parts import GRACE_S, PARTS, WHOLE_S, Part, part_command, run_all, run_part
@@ -24,6 +24,15 @@ from perf.record import ROOT, write_result
 NOT_ASSUMED = ("av", "click", "grpc", "hypothesis", "jiwer", "onnxruntime", "psutil", "pynvml")
 NOT_ASSUMED += ("pytriton", "rich", "scipy", "speechbrain", "tritonclient")
 
+SHORT = {
+    "m": "machine",
+    "p": "parity",
+    "s": "speed turbo bf16",
+    "a": "attention",
+    "o": "memory",
+    "t": "transformers turbo bf16",
+}
+
 
 @pytest.fixture(scope="module")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
@@ -31,21 +40,17 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     torch.set_num_threads(1)
     folder, setting = tmp_path_factory.mktemp("findings"), rehearsal()
     clock = Clock(time.monotonic() + 600)
-    found = {name: Findings(folder / f"{name}.json") for name in ("m", "p", "s", "o", "t")}
+    found = {name: Findings(folder / f"{name}.json") for name in SHORT}
     machine.look_at_machine(setting, clock, found["m"])
     parity.compare_tokens(setting, clock, found["p"])
     speed.measure_speed(setting, "turbo", "bf16", clock, found["s"])
+    attention.compare_kernels(setting, clock, found["a"])
     pressure.press(setting, clock, found["o"])
     peer.compare(setting, "turbo", clock, found["t"])
-    names = ("machine", "parity", "speed turbo bf16", "memory", "transformers turbo bf16")
     return {
         name: {"state": "done", "seconds": 1.0, "findings": json.loads(path.read_text())}
-        for name, path in zip(names, sorted_paths(folder), strict=True)
+        for name, path in ((SHORT[short], folder / f"{short}.json") for short in SHORT)
     }
-
-
-def sorted_paths(folder: Path) -> list[Path]:
-    return [folder / f"{name}.json" for name in ("m", "p", "s", "o", "t")]
 
 
 def test_no_part_meets_an_error(rehearsed: dict[str, dict]) -> None:
@@ -83,6 +88,7 @@ def test_all_tables_can_be_written(
     assert set(shares) == {"speed turbo bf16, 1", "speed turbo bf16, 2"}
     text = markdown(rehearsed, shares)
     assert "| turbo bf16 | 2 of 2 |" in text
+    assert "error" not in text
     path = write_result("gpu-check", "command", {"parts": rehearsed}, text, "Whisper on a GPU")
     assert json.loads(path.read_text())["results"]["parts"] == rehearsed
 

@@ -22,6 +22,10 @@ Record = Callable[[Work], Work]
 # may happen during the recording.
 _RUNS_BEFORE = 2
 
+# Held back while they do: memory must run out in the runs before and not in the recording, which
+# would leave torch's allocator in disarray (https://github.com/pytorch/pytorch/pull/180395).
+_MARGIN_BYTES = 2**28
+
 
 def recorder(lane: Lane) -> Record:
     """What turns work into its replay in a lane; all its recordings share one memory pool.
@@ -40,8 +44,10 @@ def recorder(lane: Lane) -> Record:
         # streams of two lanes shared would be overwritten by both at once. The stream is current
         # around the recording too, so that it is left even when a recording breaks off.
         with torch.cuda.stream(stream):
+            margin = torch.empty(_MARGIN_BYTES, dtype=torch.uint8, device=lane.device)
             for _ in range(_RUNS_BEFORE):
                 work()
+            del margin
             # Other threads of the process may go on allocating.
             with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
                 work()
