@@ -107,7 +107,15 @@ class _Formats(click.ParamType[tuple[str, ...]]):
     metavar="CODE",
     help="Language spoken, ISO 639-1; auto: detected in every window.",
 )
-@click.option("--initial-prompt", default="", metavar="TEXT", help="Names and terms to expect.")
+@click.option(
+    "--initial-prompt",
+    default="",
+    metavar="TEXT",
+    help="Text that stands before every window: its spelling and style are taken up.",
+)
+@click.option(
+    "--hotwords", default="", metavar="WORDS", help="Names and terms that are likely to be said."
+)
 @click.option(
     "--channels",
     type=click.Choice(CHANNEL_MODES),

@@ -42,6 +42,7 @@ class SubmitOptions:
     Attributes:
         language: ISO 639-1 code, or "auto".
         initial_prompt: text that stands before every window, for spelling and vocabulary.
+        hotwords: words that are likely to be said, names for example.
         channels: "auto", "mix" or "split", see `voiceman_client.channels`.
         speakers: how many speakers there are, when known.
         min_speakers: the fewest speakers.
@@ -50,6 +51,7 @@ class SubmitOptions:
 
     language: str = AUTO_LANGUAGE
     initial_prompt: str = ""
+    hotwords: str = ""
     channels: str = "auto"
     speakers: int | None = None
     min_speakers: int | None = None
@@ -74,6 +76,7 @@ class OptionValues(TypedDict, total=False):
 
     language: str
     initial_prompt: str
+    hotwords: str
     channels: str
     speakers: int | None
     min_speakers: int | None
@@ -282,6 +285,7 @@ class Submission:
     async def _hear(self, window: _Window) -> Heard:
         options = WindowOptions(
             initial_prompt=self._options.initial_prompt,
+            hotwords=self._options.hotwords,
             deadline_unix_s=time.time() + self._limits.timeout_s,
         )
         inputs = {
