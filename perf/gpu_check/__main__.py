@@ -1,19 +1,21 @@
 """The command: see the package."""
 
 import argparse
+import json
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from perf.gpu_check.parts import part_command, run_all, run_part
 from perf.gpu_check.report import add_shares, findings_of, markdown
 from perf.gpu_check.setting import real_setting
-from perf.record import ROOT, write_result
+from perf.record import write_result
 
 COMMAND = "python -m perf.gpu_check"
 NO_CUDA = 2
@@ -39,10 +41,18 @@ def main() -> int:
     command = partial(part_command, rehearse=arguments.rehearse)
     with tempfile.TemporaryDirectory() as folder:
         results = run_all(command, Path(folder), _say if arguments.rehearse else _write)
-    return 0 if all(r["state"] == "done" for r in results.values()) else 1
+    return 0 if all(map(_is_well, results.values())) else 1
 
 
-def _say(results: Mapping[str, dict]) -> None:
+def _is_well(result: Mapping[str, Any]) -> bool:
+    """Whether a part came to its end and met no error on the way."""
+    found = result.get("findings", {}).values()
+    return result["state"] == "done" and not any(
+        isinstance(value, dict) and "error" in value for value in found
+    )
+
+
+def _say(results: Mapping[str, Any]) -> None:
     """Tell what has become of the latest part."""
     name, result = list(results.items())[-1]
     print(f"{name}: {result['state']}", file=sys.stderr)
@@ -50,7 +60,7 @@ def _say(results: Mapping[str, dict]) -> None:
         print(f"    {line}", file=sys.stderr)
 
 
-def _write(results: Mapping[str, dict]) -> None:
+def _write(results: Mapping[str, Any]) -> None:
     """Write down all that has been found so far."""
     _say(results)
     shares: dict[str, object] = {}
@@ -61,8 +71,12 @@ def _write(results: Mapping[str, dict]) -> None:
         text = f"No tables:\n\n```\n{traceback.format_exc()}```\n"
     device = findings_of(results, "machine").get("device", {}).get("name", "GPU")
     figures = {"parts": results, "shares_of_the_floor": shares}
-    path = write_result("gpu-check", COMMAND, figures, text, f"Whisper on {device}")
-    print(f"    written to {path.relative_to(ROOT)}", file=sys.stderr)
+    try:
+        path = write_result("gpu-check", COMMAND, figures, text, f"Whisper on {device}")
+        print(f"    written to {path}", file=sys.stderr)
+    except Exception:  # noqa: BLE001  # then at least the terminal has them
+        traceback.print_exc()
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

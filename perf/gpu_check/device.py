@@ -103,6 +103,11 @@ def peak_memory(device: torch.device) -> dict[str, int] | None:
     }
 
 
+def held_memory(device: torch.device) -> int | None:
+    """MiB that tensors hold now."""
+    return torch.cuda.memory_allocated(device) // MIB if device.type == "cuda" else None
+
+
 def clean_up(device: torch.device) -> None:
     """Give back all memory that nothing uses."""
     gc.collect()

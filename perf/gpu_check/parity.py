@@ -114,9 +114,11 @@ def _decode_together(
         placements.append(Placement(slot, sound, start))
     batch.encode(placements).wait()
     batch.begin(placements)
-    made = 0
-    while not all(batch.launch(len(sounds), STEPS, made).done()):
-        made += STEPS
+    for made in range(0, LIMIT + len(placements[0].start.prompt) + STEPS, STEPS):
+        if all(batch.launch(len(sounds), STEPS, made).done()):
+            break
+    else:
+        raise RuntimeError(f"rows are not done after {made + STEPS} steps for {LIMIT} tokens")
     outputs = [batch.output(slot).tokens for slot in range(len(sounds))]
     return [[token for token in tokens if token != special.end_of_text] for tokens in outputs]
 

@@ -114,6 +114,9 @@ def run_part(name: str, path: Path, seconds: float, *, rehearse: bool) -> None:
     function = getattr(importlib.import_module(f"perf.gpu_check.{part.module}"), part.function)
     setting = setting_module.rehearsal() if rehearse else setting_module.real_setting()
     function(setting, *part.arguments, setting_module.Clock(end_s), findings)
+    device = importlib.import_module("perf.gpu_check.device")
+    device.clean_up(setting.device)
+    findings.note("memory held at the end, MiB", device.held_memory(setting.device))
 
 
 def part_command(part: Part, path: Path, seconds: float, *, rehearse: bool) -> list[str]:
