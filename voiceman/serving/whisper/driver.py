@@ -90,9 +90,11 @@ class Driver:
                 try:
                     self._turn()
                 except Exception as err:
-                    if not is_out_of_memory(err):
-                        raise
-                    self._make_smaller(err)
+                    if is_out_of_memory(err):
+                        self._make_smaller(err)
+                    else:  # of the device as a whole: no window may wait for ever
+                        log.exception("all windows in flight failed")
+                        self._give_up(err)
 
     def _turn(self) -> None:
         arrived = self._take(wait=not self.busy())
@@ -261,20 +263,29 @@ class Driver:
     def _make_smaller(self, err: Exception) -> None:
         """Carry on with fewer slots; what was being decoded is decoded anew."""
         log.warning("out of memory with %d slots: %s", self.slots, err)
-        jobs = [job for job in self._jobs if job]
-        for job in jobs:
-            job.leave()
-        self._displaced = jobs + self._displaced
-        self._encodings.clear()
-        self._looks.clear()
+        self._displaced = self._clear() + self._displaced
         try:
             self._batch = smaller(self._batch)
         except Exception as fault:  # nothing is left to decode them with
             log.exception("the batch could not be made smaller")
-            displaced, self._displaced = self._displaced, []
-            for job in displaced:
-                self._fail(job, fault)
+            self._give_up(fault)
         self._jobs = [None] * self.slots
+
+    def _give_up(self, err: Exception) -> None:
+        """Answer everything that is in flight with an error."""
+        jobs, self._displaced = self._clear() + self._displaced, []
+        for job in jobs:
+            self._fail(job, err)
+
+    def _clear(self) -> list[Job]:
+        """Empty all slots without the device; the jobs that were in them."""
+        jobs = [job for job in self._jobs if job]
+        for job in jobs:
+            job.leave()
+        self._jobs = [None] * self.slots
+        self._encodings.clear()
+        self._looks.clear()
+        return jobs
 
 
 def _current(tickets: Sequence[Ticket]) -> list[Job]:
