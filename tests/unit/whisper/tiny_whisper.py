@@ -54,19 +54,22 @@ def generation_config(multilingual: bool) -> GenerationConfig:
     return config
 
 
-def make_checkpoint(folder: Path, seed: int = 4, multilingual: bool = True) -> Path:
+def make_checkpoint(folder: Path, seed: int = 4, multilingual: bool = True, **sizes: int) -> Path:
     """Random weights, wide enough apart that the argmax is not a matter of rounding."""
     torch.manual_seed(seed)
+    tiny = {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 64,
+        "decoder_ffn_dim": 64,
+        "num_mel_bins": 80,
+    }
     config = WhisperConfig(
         vocab_size=FIRST_TIMESTAMP + 1501,
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        num_mel_bins=80,
+        **(tiny | sizes),
         init_std=0.25,
         decoder_start_token_id=IDS["<|startoftranscript|>"],
         eos_token_id=IDS["<|endoftext|>"],
@@ -85,7 +88,7 @@ def make_checkpoint(folder: Path, seed: int = 4, multilingual: bool = True) -> P
         decoder.embed_tokens.weight[IDS["<|endoftext|>"], 0] += END_BONUS
     model.generation_config = generation_config(multilingual)
     model.save_pretrained(folder)
-    WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(folder)
     byte_tokenizer().save(str(folder / "tokenizer.json"))
     return folder
 
