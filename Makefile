@@ -28,7 +28,8 @@ export TOKENIZERS_PARALLELISM ?= false
 # The virtual environment is first on PATH: Triton's Python stub runs the first python3.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper gpu-check lock clean
+.PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
+	check-whisper gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,6 +71,9 @@ perf: export  ## perf_analyzer over the ensemble with real speech
 
 bench-whisper: export $(PEERS_INSTALLED)  ## speed of Whisper beside other engines; needs a quiet machine
 	$(BIN)/python -m perf.bench_whisper
+
+check-whisper: export $(PEERS_INSTALLED)  ## what Whisper writes beside other engines: texts, word times
+	$(BIN)/python -m perf.check_whisper
 
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt

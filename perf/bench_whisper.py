@@ -22,6 +22,7 @@ from typing import Any
 from perf.peers.catalogue import ENGINES
 from perf.peers.process import EngineProcess, Round
 from perf.record import ROOT, table, write_result
+from perf.texts import characters
 from perf.whisper_corpus import load_corpus
 
 EXPLANATION = __doc__.split("\n\n")[2].strip()
@@ -36,11 +37,6 @@ MEASURED = (
     "transformers-timestamps",
     REFERENCE,
 )
-
-
-def characters(texts: Sequence[str]) -> int:
-    """Letters, digits and signs; how texts are spaced says nothing about what was heard."""
-    return sum(len("".join(text.split())) for text in texts)
 
 
 def summarise(rounds: Sequence[Round], audio_s: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ language. Clips that are copies of another one, at 8 kHz or in another format, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,20 @@ CLIPS = {
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Samples [n] at 16 kHz in one language (ISO 639-1)."""
+    """Clips in one language, one after another.
+
+    Attributes:
+        language: ISO 639-1 code.
+        clips: samples [n] of each, 16 kHz.
+    """
 
     language: str
-    waveform: Int16Waveform
+    clips: tuple[Int16Waveform, ...]
+
+    @cached_property
+    def waveform(self) -> Int16Waveform:
+        """Samples [n] of all clips, a second of silence between two."""
+        return join_clips(self.clips)
 
     @property
     def seconds(self) -> float:
@@ -54,7 +65,7 @@ def load_corpus(languages: Sequence[str] = ()) -> list[Recording]:
     """
     folder = fetch(CALLS)
     return [
-        Recording(language, join_clips(clips_of(folder, CLIPS[language])))
+        Recording(language, tuple(clips_of(folder, CLIPS[language])))
         for language in languages or CLIPS
     ]
 

@@ -52,5 +52,7 @@ ENGINES = {
     "transformers-fixed": _transformers("no timestamps"),
     "transformers-timestamps": _transformers("timestamps"),
     "openai-whisper": _openai("whole recordings"),
-    "openai-whisper-windows": _openai("voiceman's windows"),
+    "openai-whisper-clips": _openai("clip by clip"),
+    "openai-whisper-windows": _openai("voiceman's windows, padded in its own way"),
+    "openai-whisper-windows-silence": _openai("voiceman's windows, padded with silence"),
 }

@@ -51,7 +51,8 @@ def main() -> None:
     module = import_module(f"perf.peers.{engine.module}")
     peer: Peer = module.ENGINES[arguments.engine](arguments.threads)
     first = recordings[0]
-    peer.transcribe([Recording(first.language, first.waveform[: WARM_UP_S * SAMPLE_RATE_HZ])])
+    warm_up = first.waveform[: WARM_UP_S * SAMPLE_RATE_HZ]
+    peer.transcribe([Recording(first.language, (warm_up,))])
     print(json.dumps({engine.package: version(engine.package)}), file=answers, flush=True)
     for _ in sys.stdin:
         print(json.dumps(measure(peer, recordings)), file=answers, flush=True)
