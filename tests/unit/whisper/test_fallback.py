@@ -23,7 +23,7 @@ SOUND = np.linspace(-0.5, 0.5, 4000, dtype=np.float32)
 def attempt(
     logprob: float = -0.3, text: str = "고객님, 주문하신 상품입니다", no_speech: float = 0.0
 ) -> Attempt:
-    return Attempt(0.0, (1, 2), text, (logprob, logprob), True, no_speech)
+    return Attempt(0.0, tuple(text.encode()), text, (logprob, logprob), True, no_speech)
 
 
 texts = st.sampled_from(["", "네", "고객님, 주문하신 상품입니다", LOOP, "x" * 300])
@@ -73,6 +73,7 @@ def test_nothing_generated_is_not_unlikely() -> None:
 def test_the_best_decode_is_good_if_any_is_and_does_not_loop_if_any_does_not(
     said: list[Attempt],
 ) -> None:
+    said = [*{each.tokens: each for each in said}.values()]
     kept = best(said, OPTIONS)
     assert kept in said
     rivals = [each for each in said if is_good(each, OPTIONS)] or said
@@ -86,6 +87,12 @@ def test_the_best_decode_is_good_if_any_is_and_does_not_loop_if_any_does_not(
 def test_of_equals_the_first_is_kept() -> None:
     said = [attempt(-2.0, "a"), attempt(-2.0, "b")]
     assert best(said, OPTIONS) is said[0]
+
+
+def test_of_decodes_that_say_the_same_the_first_is_kept() -> None:
+    """Their log-probabilities differ by rounding alone, which depends on neighbours."""
+    greedy, other, drawn = attempt(-2.0, "a"), attempt(-2.5, "b"), attempt(-2.0 + 1e-7, "a")
+    assert best([greedy, other, drawn], OPTIONS) is greedy
 
 
 def test_the_likeliest_token_needs_no_noise() -> None:

@@ -91,10 +91,15 @@ def is_good(attempt: Attempt, options: WindowOptions) -> bool:
 
 
 def best(attempts: Sequence[Attempt], options: WindowOptions) -> Attempt:
-    """The decode to keep: a good one, else the likeliest of those that do not loop."""
+    """The decode to keep: a good one, else the likeliest of those that do not loop.
+
+    Of several that say the same the first is kept: their log-probabilities differ by rounding
+    alone, which may depend on the neighbours in a batch.
+    """
 
     def rank(attempt: Attempt) -> tuple[bool, bool, float]:
         loops = attempt.compression_ratio > options.max_compression_ratio
         return is_good(attempt, options), not loops, attempt.avg_logprob
 
-    return max(attempts, key=rank)
+    distinct = {attempt.tokens: attempt for attempt in reversed(attempts)}
+    return max(reversed(distinct.values()), key=rank)
