@@ -60,8 +60,13 @@ class Flag(TypedDict):
 
 
 class Transcript(TypedDict):
-    """The TRANSCRIPT tensor: one window as heard by Whisper."""
+    """The TRANSCRIPT tensor: one window as heard by Whisper.
 
+    `computed_in` is the precision that the engine computed in, "int8" for example; the weights
+    may be stored in another.
+    """
+
+    computed_in: NotRequired[str]
     language: str
     language_probability: float | None
     duration: float
@@ -74,6 +79,7 @@ class Transcript(TypedDict):
 class AlignedTranscript(TypedDict):
     """The ALIGNED_TRANSCRIPT tensor: the same with word times and who set them."""
 
+    computed_in: NotRequired[str]
     language: str
     language_probability: float | None
     duration: float
@@ -103,12 +109,16 @@ class Finding(TypedDict):
 
 
 class ModelWeights(TypedDict):
-    """Which weights a model works with: from the manifest beside them."""
+    """Which weights a model works with: from the manifest beside them.
+
+    `precision` is that of the file; `computed_in` that of the model, where it differs from it.
+    """
 
     name: str
     version: str
     precision: str
     sha256: str
+    computed_in: NotRequired[str]
 
 
 class Component(TypedDict):

@@ -110,6 +110,16 @@ def voice_features(values: Float32s, status: str) -> ModelAnswer:
     return ModelAnswer("voice_features", values, VOICE_FEATURE_NAMES, Status.from_json(status))
 
 
+def _as_computed(
+    models: Mapping[str, ModelWeights], transcript: AlignedTranscript
+) -> dict[str, ModelWeights]:
+    """The weights with the precision that Whisper computed in."""
+    computed_in, named = transcript.get("computed_in"), dict(models)
+    if computed_in and "whisper" in named:
+        named["whisper"] = {**named["whisper"], "computed_in": computed_in}
+    return named
+
+
 def gather(
     found: WindowFindings, tables: ScoringTables, models: Mapping[str, ModelWeights]
 ) -> Evidence:
@@ -153,7 +163,7 @@ def gather(
         flags=[*transcript["flags"], *(coverage.flags() if coverage else ())],
         unavailable=unavailable,
         notes=notes | {"score": DISCLAIMER},
-        models=dict(models),
+        models=_as_computed(models, transcript),
         score=highest([utterance["score"] for utterance in utterances]),
     )
 

@@ -109,7 +109,7 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
             _settle_edges(aligned, usual_s)
         last_end = _keep_inside(aligned, last_end, transcript["duration"])
         segments.append(aligned)
-    return {
+    found: AlignedTranscript = {
         "language": transcript["language"],
         "language_probability": transcript["language_probability"],
         "duration": transcript["duration"],
@@ -119,6 +119,9 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
         "flags": flags,
         "aligner": ALIGNER,
     }
+    if "computed_in" in transcript:
+        found["computed_in"] = transcript["computed_in"]
+    return found
 
 
 def _row_times(words: Sequence[WhisperWord], attention: Matrix) -> npt.NDArray[np.float64]:

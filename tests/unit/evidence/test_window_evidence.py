@@ -251,3 +251,10 @@ def test_the_weights_that_took_part_are_named(tmp_path):
     }
     evidence = we.gather(found(transcript("네"), [(0, 1)]), TABLES, models)
     assert evidence["models"] == models
+
+
+def test_the_precision_that_whisper_computed_in_stands_beside_its_weights():
+    weights = {"name": "some", "version": "1", "precision": "fp16", "sha256": "0" * 64}
+    heard = json.dumps({**json.loads(transcript("네")), "computed_in": "int8"})
+    evidence = we.gather(found(heard, [(0, 1)]), TABLES, {"whisper": weights})
+    assert evidence["models"] == {"whisper": {**weights, "computed_in": "int8"}}

@@ -224,7 +224,7 @@ class Driver:
         return self._batch.attention(job.slot, prompt, text, frames)[:, :reach]
 
     def _finish(self, job: Job) -> None:
-        result = job.result(self._checkpoint)
+        result = job.result(self._checkpoint, self._batch.network.precision.name)
         self._release(job)
         self.counters.windows += 1
         self.counters.waited_s += job.admitted_s - job.submitted_s

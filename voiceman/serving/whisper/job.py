@@ -167,8 +167,8 @@ class Job:
         self.attempts.clear()
         self.offset_samples += round((resume_s or 0.0) * SAMPLE_RATE_HZ)
 
-    def result(self, checkpoint: Checkpoint) -> WindowResult:
-        """The answer, from all decodes."""
+    def result(self, checkpoint: Checkpoint, computed_in: str) -> WindowResult:
+        """The answer, from all decodes; `computed_in` is the precision they were made in."""
         waveform = self.window.waveform
         duration_s = len(waveform) / SAMPLE_RATE_HZ
         transcript = make_transcript(
@@ -178,6 +178,7 @@ class Job:
             checkpoint,
             self.window.options,
         )
+        transcript["computed_in"] = computed_in
         flag_silence(transcript, waveform)
         blocks = [(count_frames(decode.offset_s), decode.attention) for decode in self.decodes]
         return WindowResult(
