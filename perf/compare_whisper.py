@@ -26,9 +26,12 @@ import torch
 from tokenizers import Tokenizer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+from perf.peers.interface import MAX_NEW_TOKENS, WEIGHTS
 from perf.record import ROOT, table, write_result
 from perf.telephone_call import plain, read_stm
+from perf.whisper_corpus import CALLS, CLIPS, clip_paths
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform, to_float32
+from voiceman.options import WindowOptions
 from voiceman.serving.whisper.checkpoint import load_checkpoint
 from voiceman.serving.whisper.engine import Engine, EngineSettings
 from voiceman.serving.whisper.window import Window, WindowResult
@@ -38,21 +41,7 @@ from voiceman_export.assets import fetch
 
 EXPLANATION = __doc__.split("\n\n")[2].strip()
 COMMAND = "python -m perf.compare_whisper"
-WEIGHTS = ROOT / "model_repository" / "whisper" / "1" / "weights"
-MAX_NEW_TOKENS = 224  # the default of the options
-LANGUAGE_CLIPS = {
-    "ko": "ko-KR_*",
-    "ar": "ar-AR_*",
-    "de": "de-DE_Broadband*",
-    "en": "en-*_Broadband*",
-    "es": "es-ES_Broadband*",
-    "fr": "fr-FR_Broadband*",
-    "it": "it-IT_Broadband*",
-    "ja": "ja-JP_Broadband*",
-    "nl": "dutch_*-BB*",
-    "pt": "pt-BR_*16KHz*",
-    "zh": "zh-CN_*16k*",
-}
+OPTIONS = WindowOptions(max_new_tokens=MAX_NEW_TOKENS, temperatures=(0.0,))
 
 
 @dataclass(frozen=True)
@@ -96,11 +85,8 @@ def group_of(name: str, paths: Sequence[Path], references: Sequence[str] = ()) -
 
 def groups() -> list[Group]:
     """All speech of the comparison."""
-    calls = fetch("korean-calls")
-    found = [
-        group_of(language, sorted(calls.glob(f"{pattern}.wav")))
-        for language, pattern in LANGUAGE_CLIPS.items()
-    ]
+    calls = fetch(CALLS)
+    found = [group_of(language, clip_paths(calls, own)) for language, own in CLIPS.items()]
     librivox = fetch("librivox")
     lines = (librivox / "transcription").read_text(encoding="utf-8").splitlines()
     texts = dict(re.findall(r"<s> (.*) </s> \((.*)\)", line)[0][::-1] for line in lines if line)
@@ -123,7 +109,7 @@ def run_engine(group: Group, engine: Engine, tokenizer: Tokenizer) -> Decoded:
     """The group through the engine."""
 
     def work() -> list[WindowResult]:
-        futures = [engine.submit(Window(window)) for window in group.windows]
+        futures = [engine.submit(Window(window, options=OPTIONS)) for window in group.windows]
         return [future.result() for future in futures]
 
     results, wall_s, cpu_s = timed(work)
@@ -281,7 +267,7 @@ def main() -> None:
     other = Transformers(checkpoint.tokenizer, arguments.batch)
     wanted = arguments.only.split(",") if arguments.only else None
     rows: list[dict[str, Any]] = []
-    settings = EngineSettings(arguments.batch, line=arguments.batch, threads=arguments.threads)
+    settings = EngineSettings(arguments.batch, line=arguments.batch, workers=arguments.threads)
     with Engine(checkpoint, settings, torch.device("cpu")) as engine:
         for group in groups():
             if wanted and group.name not in wanted:

@@ -65,15 +65,17 @@ def load_corpus(languages: Sequence[str] = ()) -> list[Recording]:
     """
     folder = fetch(CALLS)
     return [
-        Recording(language, tuple(clips_of(folder, CLIPS[language])))
+        Recording(
+            language,
+            tuple(decode(p, "mix").waveforms[0] for p in clip_paths(folder, CLIPS[language])),
+        )
         for language in languages or CLIPS
     ]
 
 
-def clips_of(folder: Path, patterns: Sequence[str]) -> list[Int16Waveform]:
-    """The decoded files that match, by name."""
-    paths = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    return [decode(path, "mix").waveforms[0] for path in paths]
+def clip_paths(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    """The files of a folder that match any pattern, sorted."""
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 def join_clips(clips: Sequence[Int16Waveform]) -> Int16Waveform:
