@@ -64,26 +64,27 @@ class Reach:
     flops: dict[str, float]
 
 
-def measure_reach(
-    lane: Lane, copy_bytes: int, side: int, precisions: Sequence[str], runs: int
-) -> Reach:
-    """Measure the reach: the best of three measurements, so that clocks have risen."""
+def measure_reach(lane: Lane, copy_bytes: int, side: int, precisions: Sequence[str]) -> Reach:
+    """Measure the reach."""
     source = torch.zeros(copy_bytes, dtype=torch.uint8, device=lane.device)
     target = torch.empty_like(source)
     settle(lane.device)  # the lane sees what was written before it
-    copy_s = min(seconds_per_run(lane, lambda: target.copy_(source), runs) for _ in range(3))
+    copy_s = _shortest(lane, lambda: target.copy_(source))
     flops: dict[str, float] = {}
     for name in precisions:
         # Random: a product of equal numbers takes less power and runs at a higher clock.
         factor = torch.randn(side, side, device=lane.device).to(DTYPES[name])
         product = torch.empty_like(factor)
         settle(lane.device)
-        product_s = min(
-            seconds_per_run(lane, lambda a=factor, b=product: torch.mm(a, a, out=b), runs)
-            for _ in range(3)
-        )
+        product_s = _shortest(lane, lambda a=factor, b=product: torch.mm(a, a, out=b))
         flops[name] = 2 * side**3 / product_s
     return Reach(2 * copy_bytes / copy_s, flops)
+
+
+def _shortest(lane: Lane, work: Callable[[], object]) -> float:
+    """The best of three measurements of a third of a second each, so that clocks have risen."""
+    runs = max(1, min(1000, int(0.3 / seconds_per_run(lane, work, 1))))
+    return min(seconds_per_run(lane, work, runs) for _ in range(3))
 
 
 def forget_peak(device: torch.device) -> None:

@@ -21,7 +21,6 @@ def look_at_machine(setting: Setting, clock: Clock, findings: Findings) -> None:
                 setting.copy_bytes,
                 setting.matrix_side,
                 setting.precisions,
-                2 * setting.runs,
             )
         ),
     )
