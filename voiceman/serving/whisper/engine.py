@@ -135,6 +135,8 @@ def _batches(checkpoint: Checkpoint, settings: EngineSettings, device: torch.dev
     """One batch per driver, all of one network."""
     share = -(-settings.slots // settings.workers)
     precision = choose_precision(settings.precision, device)
+    if precision.name == "fp32":
+        torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions on CUDA
     with torch.inference_mode():
         first = fit_batch(checkpoint, precision, share, device)
         others = [Batch(checkpoint, first.network, share) for _ in range(settings.workers - 1)]
