@@ -3,8 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform
@@ -111,12 +110,13 @@ class Job:
         self.rows += 1
 
     def answer(self, outcome: WindowResult | Exception) -> None:
-        """Tell the caller, who may have cancelled in the meantime."""
-        with suppress(InvalidStateError):
-            if isinstance(outcome, Exception):
-                self.future.set_exception(outcome)
-            else:
-                self.future.set_result(outcome)
+        """Tell the caller, and whoever waits with `concurrent.futures.wait` if it cancelled."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
 
     def placement(self, checkpoint: Checkpoint) -> Placement:
         """What is to be decoded next, in its slot."""
