@@ -71,12 +71,12 @@ class TritonPythonModel:
         self._engine.close()
 
     def _answer(self, sender: pb_utils.ResponseSender, future: Future[WindowResult]) -> None:
+        self._metrics.publish()  # before the answer, so that whoever has it finds it counted
         err = future.exception()
         if isinstance(err, Exception):
             sender.send(error_response(err), flags=FINAL)
         else:
             sender.send(response(_outputs(future.result()), MODEL), flags=FINAL)
-        self._metrics.publish()
 
 
 def _precision(configured: str, device: torch.device) -> str:
