@@ -28,7 +28,9 @@ class Voiceman:
                 decodes on within a window by openai-whisper's rule alone.
         """
         torch.set_num_threads(1)
-        settings = EngineSettings(slots=BATCH, line=BATCH, workers=threads, precision=precision)
+        settings = EngineSettings(
+            slots=BATCH * threads, line=BATCH, workers=threads, precision=precision
+        )
         device = torch.device("cpu")
         self._windowing = Windowing(threads)
         self._speech = speech

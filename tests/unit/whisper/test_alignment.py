@@ -1,9 +1,16 @@
+import itertools
+
 import numpy as np
 import torch
 from tiny_whisper import CPU, IDS, Oracle
 
 from voiceman.audio import Waveform
-from voiceman.serving.whisper.alignment import OUTSIDE, normalise, stack_blocks
+from voiceman.serving.whisper.alignment import (
+    OUTSIDE,
+    median_of_seven,
+    normalise,
+    stack_blocks,
+)
 from voiceman.serving.whisper.batch import Batch, Placement
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.layers import build_network
@@ -49,3 +56,13 @@ def test_decodes_of_one_window_stand_below_each_other() -> None:
     np.testing.assert_array_equal(
         stacked, [[1, 1, 1, OUTSIDE, OUTSIDE]] * 2 + [[OUTSIDE, OUTSIDE, OUTSIDE, 2, 2]]
     )
+
+
+def test_the_median_of_seven_is_the_middle_one() -> None:
+    # A network of exchanges that is right for all zeros and ones is right for all numbers.
+    rows = torch.tensor(list(itertools.product((0.0, 1.0), repeat=7)))
+    assert torch.equal(median_of_seven(rows[:, None])[:, 0, 3], rows.sort(-1).values[:, 3])
+    noise = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(5))
+    padded = np.pad(noise.numpy(), ((0, 0), (0, 0), (3, 3)), "reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 7, -1)
+    np.testing.assert_array_equal(median_of_seven(noise).numpy(), np.median(windows, -1))
