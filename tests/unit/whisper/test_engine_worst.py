@@ -143,7 +143,7 @@ def test_a_thousand_random_requests_leave_nothing_behind(
     counters, accepted = engine.counters(), len(caller.futures)
     assert accepted + caller.refused == REQUESTS
     assert counters.windows + counters.cancelled + counters.failed == accepted + 2
-    assert min(counters.windows, counters.cancelled, counters.failed, caller.refused) > 20
+    assert min(counters.windows, counters.cancelled, counters.failed, caller.refused) > 10
     assert engine.slots() < 10  # the memory did run out
 
     caller.futures.clear()
