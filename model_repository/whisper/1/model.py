@@ -69,6 +69,7 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         self._engine.close()
+        self._metrics.close()
 
     def _answer(self, sender: pb_utils.ResponseSender, future: Future[WindowResult]) -> None:
         self._metrics.publish()  # before the answer, so that whoever has it finds it counted

@@ -81,8 +81,8 @@ class Engine:
 
         Args:
             window: what to decode.
-            is_cancelled: asked at every look; when it says yes, or when the answer itself is
-                cancelled, the window leaves its slot.
+            is_cancelled: asked at looks, at most ten times a second; when it says yes, or when
+                the answer itself is cancelled, the window leaves its slot.
 
         Raises:
             InvalidRequestError: too short, too long, or an unknown language.

@@ -9,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from voiceman.serving.whisper.engine import Engine
 
 PREFIX = "voiceman_whisper_"
+PUBLISH_EVERY_S = 1.0
 GAUGES: tuple[tuple[str, str, Callable[[Engine], float]], ...] = (
     ("slots_total", "Slots", Engine.slots),
     ("slots_busy", "Slots with a window", Engine.busy),
@@ -43,6 +44,19 @@ class EngineMetrics:
             for name, text, _ in table
         }
         self._metrics = {name: family.Metric() for name, family in self._families.items()}
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._keep_fresh, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Publish nothing more."""
+        self._closed.set()
+        self._thread.join()
+
+    def _keep_fresh(self) -> None:
+        """A long window changes the numbers while no request comes or goes."""
+        while not self._closed.wait(PUBLISH_EVERY_S):
+            self.publish()
 
     def publish(self) -> None:
         """Copy the engine's numbers; any thread may."""
