@@ -5,11 +5,12 @@
 Every engine runs in a process of its own, loads and warms up once, and is idle while another
 one is measured; the order turns round after every round. Loading models and decoding files is
 left out for all; voice activity detection is included for those that have it (faster-whisper's
-batched pipeline its own, voiceman the segmentation network that cuts its windows). All decode
-greedily, without fallback and without dropping anything for its probability, with the language
-given. RTFx is seconds of sound per second that passed, CPU-seconds are those of the process.
-Characters are without spaces; how many of openai-whisper's were written stands beside them,
-because an engine that leaves text out is faster for it.
+batched pipeline its own, voiceman the segmentation network that cuts its windows and finds the
+speaker turns). All decode greedily, without fallback and without dropping anything for its
+probability, with the language given; batches are of eight windows, for voiceman per driver, of
+which it has one a thread. RTFx is seconds of sound per second that passed, CPU-seconds are those
+of the process. Characters are without spaces; how many of openai-whisper's were written stands
+beside them, because an engine that leaves text out is faster for it.
 """
 
 import argparse

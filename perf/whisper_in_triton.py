@@ -36,7 +36,7 @@ from voiceman_client.transport import to_tensors
 COMMAND = "python -m perf.whisper_in_triton"
 WEIGHTS = ROOT / "model_repository" / "whisper" / "1" / "weights"
 WORKERS = 1  # of both sides: half of this machine's cores, the server's default
-SETTINGS = EngineSettings(slots=8, line=4, workers=WORKERS, precision="int8")
+SETTINGS = EngineSettings(slots=8, line=8, workers=WORKERS, precision="int8")
 TIMEOUT_S = 300.0
 BAR = 0.92
 FULL_SCALE = 2.0**15

@@ -12,6 +12,8 @@ from itertools import pairwise
 from voiceman.errors import InvalidRequestError
 
 AUTO_LANGUAGE = "auto"
+_MOST_TEMPERATURES = 10  # each may cost a whole decode
+_LOWEST_TEMPERATURE = 0.01  # below it, logits over the temperature leave the range of fp32
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,11 @@ class WindowOptions:
             raise InvalidRequestError(
                 f"OPTIONS: max_new_tokens is {self.max_new_tokens}, allowed are 1 to 444"
             )
-        ascending = all(low < high for low, high in pairwise(self.temperatures))
-        if not (self.temperatures and ascending and self.temperatures[0] >= 0
-                and self.temperatures[-1] <= 1):  # fmt: skip
+        if not _are_temperatures(self.temperatures):
             raise InvalidRequestError(
-                f"OPTIONS: temperatures are {list(self.temperatures)}, allowed are one or more "
-                "numbers from 0 to 1, ascending"
+                f"OPTIONS: temperatures are {list(self.temperatures[:_MOST_TEMPERATURES])}, "
+                f"allowed are 1 to {_MOST_TEMPERATURES} numbers, ascending, each 0 or from "
+                f"{_LOWEST_TEMPERATURE} to 1"
             )
         for name in ("initial_prompt", "hotwords"):
             try:
@@ -69,6 +70,13 @@ class WindowOptions:
         for name, kind in _kinds().items():
             if kind is float and math.isnan(getattr(self, name)):
                 raise InvalidRequestError(f"OPTIONS: {name} is not a number")
+
+
+def _are_temperatures(values: tuple[float, ...]) -> bool:
+    """Whether decodes can be drawn at these temperatures, in this order."""
+    in_range = all(value == 0 or _LOWEST_TEMPERATURE <= value <= 1 for value in values)
+    ascending = all(low < high for low, high in pairwise(values))
+    return 1 <= len(values) <= _MOST_TEMPERATURES and in_range and ascending
 
 
 def _kinds() -> dict[str, type]:
@@ -92,8 +100,13 @@ def parse_window_options(text: str) -> WindowOptions:
         if not _fits(value, known[name]):
             expected = "list of numbers" if known[name] is tuple else known[name].__name__
             raise InvalidRequestError(f"OPTIONS: {name} is {value!r}, expected {expected}")
-        if isinstance(value, list):
-            values[name] = tuple(value)
+        try:
+            if isinstance(value, list):
+                values[name] = tuple(float(item) for item in value)
+            elif known[name] is float:
+                values[name] = float(value)  # type: ignore[arg-type]  # a number
+        except OverflowError as err:
+            raise InvalidRequestError(f"OPTIONS: {name} is too large") from err
     return WindowOptions(**values)  # type: ignore[arg-type]  # checked field by field above
 
 
@@ -116,7 +129,7 @@ def parse_object(text: str, tensor: str) -> dict[str, object]:
         return {}
     try:
         values = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:  # no JSON, or an integer of 4,300 digits
         raise InvalidRequestError(f"{tensor}: not valid JSON: {err}") from err
     if not isinstance(values, dict):
         raise InvalidRequestError(f"{tensor}: expected a JSON object, got {type(values).__name__}")

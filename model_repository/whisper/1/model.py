@@ -39,7 +39,8 @@ FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 class TritonPythonModel:
     """Hands windows to the engine; `execute` blocks while the engine's line is full.
 
-    So the backlog stays in Triton's queue, where its metrics and policies see it.
+    So the backlog stays in Triton's queue, where its metrics and policies see it. A batch that
+    Triton has made is taken whole: in the line its windows are counted and may be cancelled.
     """
 
     def initialize(self, args: Mapping[str, str]) -> None:
@@ -56,11 +57,11 @@ class TritonPythonModel:
         self._metrics = EngineMetrics(self._engine)
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
-        for request in requests:
+        for number, request in enumerate(requests):
             sender = request.get_response_sender()
             try:
                 window = _window(read_inputs(request, MODEL))
-                future = self._engine.submit(window, sender.is_cancelled)
+                future = self._engine.submit(window, sender.is_cancelled, wait=number == 0)
             except Exception as err:  # noqa: BLE001  # must not take the batch with it
                 sender.send(error_response(err), flags=FINAL)
             else:
@@ -72,12 +73,12 @@ class TritonPythonModel:
         self._metrics.close()
 
     def _answer(self, sender: pb_utils.ResponseSender, future: Future[WindowResult]) -> None:
-        self._metrics.publish()  # before the answer, so that whoever has it finds it counted
-        err = future.exception()
-        if isinstance(err, Exception):
-            sender.send(error_response(err), flags=FINAL)
-        else:
-            sender.send(response(_outputs(future.result()), MODEL), flags=FINAL)
+        try:
+            self._metrics.publish()  # before the answer: whoever has it finds it counted
+            answer = response(_outputs(future.result()), MODEL)
+        except Exception as err:  # noqa: BLE001  # whatever fails, the caller gets an answer
+            answer = error_response(err)
+        sender.send(answer, flags=FINAL)
 
 
 def _precision(configured: str, device: torch.device) -> str:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from voiceman.audio import Waveform
-from voiceman.errors import DeadlineExceededError, RequestCancelledError
+from voiceman.errors import DeadlineExceededError, RequestCancelledError, ServerError
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper import job as job_module
 from voiceman.serving.whisper.batch import Batch, Look
@@ -171,7 +171,27 @@ def test_a_fault_in_asking_whether_it_is_wanted_is_that_window_s_alone(
     engine = engine_of(tiny, slots=2)
     faulty = engine.submit(Window(sounds[1], "ko", HOPELESS), is_cancelled)
     good = engine.submit(Window(sounds[1], "ko", SHORT))
-    with pytest.raises(OSError, match="lost"):
+    with pytest.raises(ServerError, match="lost"):
         faulty.result(ANSWER_S)
     assert good.result(ANSWER_S).tokens
     assert engine.counters().failed == 1
+
+
+def test_whoever_goes_away_in_the_line_leaves_it_while_all_slots_are_busy(
+    tiny: Checkpoint, sounds: list[Waveform], engine_of: EngineOf, looks: Looks
+) -> None:
+    engine = engine_of(tiny, slots=1, line=2)
+    busy = engine.submit(Window(sounds[1], "ko", HOPELESS))
+    late = WindowOptions(timestamps=False, deadline_unix_s=time.time() - 1)
+    waiting = [
+        engine.submit(Window(sounds[1], "ko", SHORT), lambda: True),
+        engine.submit(Window(sounds[1], "ko", late), wait=False),
+        engine.submit(Window(sounds[1], "ko", SHORT), wait=False),
+    ]
+    waiting[2].cancel()
+    assert not wait(waiting, ANSWER_S).not_done
+    assert not busy.done()
+    assert isinstance(waiting[0].exception(), RequestCancelledError)
+    assert isinstance(waiting[1].exception(), DeadlineExceededError)
+    assert busy.result(ANSWER_S).tokens
+    assert engine.counters().cancelled == 3

@@ -14,7 +14,11 @@ import pytest
 import torch
 
 from voiceman.audio import Waveform
-from voiceman.errors import InvalidRequestError
+from voiceman.errors import (
+    DeadlineExceededError,
+    InvalidRequestError,
+    RequestCancelledError,
+)
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper import job as job_module
 from voiceman.serving.whisper.batch import Batch
@@ -145,6 +149,14 @@ def test_a_thousand_random_requests_leave_nothing_behind(
     assert counters.windows + counters.cancelled + counters.failed == accepted + 2
     assert min(counters.windows, counters.cancelled, counters.failed, caller.refused) > 10
     assert engine.slots() < 10  # the memory did run out
+    errors = {
+        str(future.exception())
+        for future in caller.futures
+        if not future.cancelled()
+        and future.exception()
+        and not isinstance(future.exception(), RequestCancelledError | DeadlineExceededError)
+    }
+    assert errors == {FAULTY}  # the injected one; nothing of the engine's own
 
     caller.futures.clear()
     gc.collect()

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, Queue
 
 import torch
 
@@ -22,6 +21,7 @@ from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.encoder import Encoding
 from voiceman.serving.whisper.fallback import Attempt
 from voiceman.serving.whisper.job import NO_SLOT, Job
+from voiceman.serving.whisper.line import Line
 from voiceman.serving.whisper.memory import is_out_of_memory, smaller
 from voiceman.serving.whisper.prompt import task_prompt
 from voiceman.serving.whisper.segments import Split
@@ -57,10 +57,10 @@ Ticket = tuple[Job, int]  # a job and how many rows it had had
 
 
 class Driver:
-    """Decodes what comes down a line; the line's None says that nothing follows."""
+    """Decodes what comes down a line until that ends."""
 
     def __init__(
-        self, checkpoint: Checkpoint, batch: Batch, line: Queue[Job | None], steps_per_look: int
+        self, checkpoint: Checkpoint, batch: Batch, line: Line, steps_per_look: int
     ) -> None:
         """Take a batch over; nobody else may touch it."""
         self.counters = Counters()
@@ -72,7 +72,6 @@ class Driver:
         self._displaced: list[Job] = []  # they had a slot before the batch was made smaller
         self._encodings: list[tuple[Encoding, list[Ticket]]] = []
         self._looks: deque[tuple[Look, list[Ticket]]] = deque()
-        self._closing = False
 
     @property
     def slots(self) -> int:
@@ -86,15 +85,18 @@ class Driver:
     def run(self) -> None:
         """Decode until the line ends and everything is answered."""
         with torch.inference_mode():
-            while not (self._closing and not self.busy() and not self._displaced):
+            while self.busy() or self._displaced or not self._line.ended:
+                full = ""
                 try:
                     self._turn()
                 except Exception as err:
                     if is_out_of_memory(err):
-                        self._make_smaller(err)
+                        full = str(err)
                     else:  # of the device as a whole: no window may wait for ever
                         log.exception("all windows in flight failed")
                         self._give_up(err)
+                if full:  # only here, where the error no longer holds what it had allocated
+                    self._make_smaller(full)
 
     def _turn(self) -> None:
         arrived = self._take(wait=not self.busy())
@@ -102,33 +104,30 @@ class Driver:
         self._begin_encoded()
         self._launch()
         self._read_looks()
+        for job, why in self._line.sweep():
+            self._fail(job, why)
 
     def _take(self, *, wait: bool) -> list[Job]:
         """Waiting jobs that somebody still wants, as many as are encoded at once, in slots."""
         room = min(self._jobs.count(None), self._batch.encodes_at_once)
         taken: list[Job] = []
-        while len(taken) < room and (self._displaced or not self._closing):
-            try:
-                job = self._displaced.pop(0) if self._displaced else self._line.get(wait)
-            except Empty:
-                break
+        while len(taken) < room:
+            wait = wait and not taken
+            job = self._displaced.pop(0) if self._displaced else self._line.take(wait=wait)
             if job is None:
-                self._closing = True
-            elif self._is_wanted(job):
+                break
+            if self._is_wanted(job):
                 job.enter(self._jobs.index(None))  # the lowest: the fewest rows are computed
                 self._jobs[job.slot] = job
                 taken.append(job)
-            wait = wait and not taken
         return taken
 
     def _is_wanted(self, job: Job) -> bool:
         """Whether somebody waits for a job; if not, it is over."""
-        try:
-            job.check_wanted()
-        except Exception as err:  # noqa: BLE001  # a fault in asking is this job's alone, too
-            self._fail(job, err)
-            return False
-        return True
+        why = job.why_unwanted()
+        if why is not None:
+            self._fail(job, why)
+        return why is None
 
     def _encode(self, jobs: Sequence[Job]) -> None:
         """Begin to encode what is left of jobs into their slots."""
@@ -224,7 +223,7 @@ class Driver:
         return self._batch.attention(job.slot, prompt, text, frames)[:, :reach]
 
     def _finish(self, job: Job) -> None:
-        result = job.result(self._checkpoint, self._batch.network.precision.name)
+        result = job.result(self._checkpoint, self._batch.network.precision.label)
         self._release(job)
         self.counters.windows += 1
         self.counters.waited_s += job.admitted_s - job.submitted_s
@@ -260,9 +259,9 @@ class Driver:
             self._jobs[job.slot] = None
         job.leave()
 
-    def _make_smaller(self, err: Exception) -> None:
+    def _make_smaller(self, why: str) -> None:
         """Carry on with fewer slots; what was being decoded is decoded anew."""
-        log.warning("out of memory with %d slots: %s", self.slots, err)
+        log.warning("out of memory with %d slots: %s", self.slots, why)
         self._displaced = self._clear() + self._displaced
         try:
             self._batch = smaller(self._batch)

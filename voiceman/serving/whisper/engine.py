@@ -9,19 +9,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
-from queue import Queue
 
 import torch
 
-from voiceman.errors import ServerError
+from voiceman.errors import ConfigurationError, ServerError
 from voiceman.serving.whisper.batch import Batch
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.driver import Counters, Driver
 from voiceman.serving.whisper.job import Job
+from voiceman.serving.whisper.line import Line
 from voiceman.serving.whisper.memory import fit_batch
 from voiceman.serving.whisper.precision import choose_precision
 from voiceman.serving.whisper.prompt import previous_text
 from voiceman.serving.whisper.window import Window, WindowResult, check_waveform
+
+MOST = 1024
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class EngineSettings:
     """How much runs at once, and how exactly.
 
     Attributes:
-        slots: windows in flight; every driver gets its share of them.
-        line: windows that may wait inside the engine; `submit` blocks while it is full.
+        slots: windows in flight; every driver gets its share of them, rounded up.
+        line: windows that may wait inside the engine before `submit` blocks.
         steps_per_look: steps between two looks of the host.
         workers: drivers, each a thread with a batch of its own. On the CPU as many as there are
             cores to use, each with one torch thread: threads that share a step wait for each
@@ -44,6 +46,13 @@ class EngineSettings:
     workers: int = 1
     precision: str = "fp32"
 
+    def __post_init__(self) -> None:
+        """Refuse what could never answer; raises ConfigurationError."""
+        for name in ("slots", "line", "steps_per_look", "workers"):
+            value = getattr(self, name)
+            if not 1 <= value <= MOST:
+                raise ConfigurationError(f"whisper: {name} is {value}, allowed are 1 to {MOST}")
+
 
 class Engine:
     """Whisper on one device. Thread-safe; `close` it, or use it in a `with` block."""
@@ -52,9 +61,8 @@ class Engine:
         self, checkpoint: Checkpoint, settings: EngineSettings, device: torch.device
     ) -> None:
         """Allocate the slots, record what is replayed, and start the drivers."""
-        self.settings = settings
         self._checkpoint = checkpoint
-        self._line: Queue[Job | None] = Queue(settings.line)
+        self._line = Line(settings.line)
         self._door = threading.Lock()
         self._closed = False
         self._drivers = [
@@ -75,14 +83,19 @@ class Engine:
         self.close()
 
     def submit(
-        self, window: Window, is_cancelled: Callable[[], bool] = lambda: False
+        self,
+        window: Window,
+        is_cancelled: Callable[[], bool] = lambda: False,
+        *,
+        wait: bool = True,
     ) -> Future[WindowResult]:
-        """Hand in a window; blocks while the line is full.
+        """Hand in a window.
 
         Args:
             window: what to decode.
             is_cancelled: asked at looks, at most ten times a second; when it says yes, or when
-                the answer itself is cancelled, the window leaves its slot.
+                the answer itself is cancelled, the window leaves the line or its slot.
+            wait: block while the line is full.
 
         Raises:
             InvalidRequestError: too short, too long, or an unknown language.
@@ -96,7 +109,7 @@ class Engine:
         with self._door:  # whoever is inside when `close` comes is still served
             if self._closed:
                 raise ServerError("the Whisper engine is closed; it takes no more windows")
-            self._line.put(job)
+            self._line.put(job, wait=wait)
         return job.future
 
     def slots(self) -> int:
@@ -109,7 +122,7 @@ class Engine:
 
     def waiting(self) -> int:
         """Windows in the line."""
-        return self._line.qsize()
+        return len(self._line)
 
     def counters(self) -> Counters:
         """What all drivers have done so far."""
@@ -123,10 +136,8 @@ class Engine:
     def close(self) -> None:
         """Finish what was handed in, then stop."""
         with self._door:
-            if not self._closed:
-                self._closed = True
-                for _ in self._drivers:
-                    self._line.put(None)
+            self._closed = True
+            self._line.close()
         for thread in self._threads:
             thread.join()
 

@@ -7,7 +7,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform
-from voiceman.errors import DeadlineExceededError, RequestCancelledError
+from voiceman.errors import (
+    DeadlineExceededError,
+    RequestCancelledError,
+    ServerError,
+    VoicemanError,
+)
 from voiceman.serving.whisper.alignment import count_frames, stack_blocks
 from voiceman.serving.whisper.batch import RowOutput
 from voiceman.serving.whisper.checkpoint import Checkpoint
@@ -71,21 +76,20 @@ class Job:
         """Where that begins in the window."""
         return self.offset_samples / SAMPLE_RATE_HZ
 
-    def check_wanted(self) -> None:
-        """Raise where nobody waits for the answer any more.
-
-        Raises:
-            RequestCancelledError: the caller has gone away.
-            DeadlineExceededError: the caller's deadline has passed.
-        """
-        if self.future.cancelled() or self._asked_and_cancelled():
-            raise RequestCancelledError("the caller has cancelled this request")
+    def why_unwanted(self) -> VoicemanError | None:
+        """Why nobody waits for the answer any more; None: somebody does."""
+        try:
+            if self.future.cancelled() or self._asked_and_cancelled():
+                return RequestCancelledError("the caller has cancelled this request")
+        except Exception as err:  # noqa: BLE001  # a fault in asking is this job's alone
+            return ServerError(f"could not ask whether the request is cancelled: {err}")
         deadline = self.window.options.deadline_unix_s
         late_s = time.time() - deadline
         if deadline and late_s >= 0:
-            raise DeadlineExceededError(
+            return DeadlineExceededError(
                 f"the deadline passed {late_s:.1f} s ago by this machine's clock"
             )
+        return None
 
     def _asked_and_cancelled(self) -> bool:
         now_s = time.monotonic()
@@ -105,9 +109,10 @@ class Job:
         self.rows += 1
 
     def leave(self) -> None:
-        """Give the slot up."""
+        """Give the slot up; what was being decoded begins anew if there is another one."""
         self.slot, self.running = NO_SLOT, False
         self.rows += 1
+        self.attempts.clear()
 
     def answer(self, outcome: WindowResult | Exception) -> None:
         """Tell the caller, and whoever waits with `concurrent.futures.wait` if it cancelled."""

@@ -52,6 +52,13 @@ class Precision:
     encoder: Arithmetic
     decoder: Arithmetic
 
+    @property
+    def label(self) -> str:
+        """The name, and where they differ what the encoder computes in: for the evidence."""
+        if self.encoder.int8 == self.decoder.int8:
+            return self.name
+        return f"{self.name}, encoder {str(self.encoder.hidden).removeprefix('torch.')}"
+
 
 def choose_precision(name: str, device: torch.device) -> Precision:
     """The precision of a name on a device.

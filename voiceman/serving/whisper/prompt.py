@@ -20,12 +20,17 @@ def task_prompt(special: SpecialTokens, language: str | None) -> list[int]:
 
 def previous_text(checkpoint: Checkpoint, options: WindowOptions) -> list[int]:
     """Hotwords and text that stand before the window, as tokens; of a long text the end."""
-    texts = [text.strip() for text in (options.hotwords, options.initial_prompt) if text.strip()]
-    if not texts:
-        return []
-    tokens = checkpoint.tokenizer.encode(" " + " ".join(texts), add_special_tokens=False).ids
     room = checkpoint.dimensions.text_positions // 2 - 1  # the rest belongs to the window
-    return [checkpoint.special.start_of_previous, *tokens[-room:]]
+    hotwords = _encode(checkpoint, options.hotwords)[:room]
+    text = _encode(checkpoint, options.initial_prompt)
+    tokens = [*hotwords, *text[max(0, len(text) + len(hotwords) - room) :]]
+    return [checkpoint.special.start_of_previous, *tokens] if tokens else []
+
+
+def _encode(checkpoint: Checkpoint, text: str) -> list[int]:
+    if not text.strip():
+        return []
+    return checkpoint.tokenizer.encode(" " + text.strip(), add_special_tokens=False).ids
 
 
 def row_start(
