@@ -114,10 +114,10 @@ def metrics(server):
     }
 
 
-def wait_until_cancelled(server, count):
-    """Wait until this many windows were cancelled; fails after a while."""
+def wait_until(server, name, count):
+    """Wait until a figure has reached a count; fails after a while."""
     give_up = time.monotonic() + TIMEOUT_S
-    while (figures := metrics(server))["cancelled_total"] < count:
+    while (figures := metrics(server))[name] < count:
         assert time.monotonic() < give_up, figures
         time.sleep(0.05)
     return figures
@@ -138,11 +138,12 @@ def test_every_figure_of_the_engine_is_on_the_metrics_page(server, monkeypatch):
 def test_a_caller_that_hangs_up_gives_its_slot_back(server, client, sound):
     before = metrics(server)
     hopeless = Call(client, sound, HOPELESS)
+    wait_until(server, "slots_busy", 1)  # a short request may overtake a long one on its way
     assert Call(client, sound[:8000]).transcript()["language"] == "en"
     during = metrics(server)
     assert during["slots_busy"] == 1  # the short one went through beside it
     hopeless.cancel()
-    after = wait_until_cancelled(server, before["cancelled_total"] + 1)
+    after = wait_until(server, "cancelled_total", before["cancelled_total"] + 1)
     assert after["slots_busy"] == 0
     assert after["windows_total"] == before["windows_total"] + 1
     assert hopeless.status()[0] == "StatusCode.CANCELLED"
@@ -154,7 +155,7 @@ def test_a_deadline_crosses_the_ensemble(server, client, sound):
     late = HOPELESS | {"deadline_unix_s": time.time() + 2}
     _, message = Call(client, sound, late, "forensic").status()
     assert "DeadlineExceededError: the deadline passed" in message
-    after = wait_until_cancelled(server, before["cancelled_total"] + 1)
+    after = wait_until(server, "cancelled_total", before["cancelled_total"] + 1)
     assert after["slots_busy"] == 0
     assert after["windows_total"] == before["windows_total"]
 
@@ -167,7 +168,7 @@ def test_a_deadline_crosses_the_ensemble(server, client, sound):
         ('{"beam": 5}', "unknown option 'beam'"),
         ('{"max_new_tokens": 445}', "allowed are 1 to 444"),
         ('{"max_new_tokens": "many"}', "expected int"),
-        ('{"temperatures": []}', "one or more numbers from 0 to 1"),
+        ('{"temperatures": []}', "allowed are 1 to 10 numbers"),
         ('{"temperatures": [0.5, 0.1]}', "ascending"),
         ('{"min_avg_logprob": NaN}', "is not a number"),
         ('{"hotwords": "\\ud800"}', "is not Unicode"),
