@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
+from voiceman.analysis.segmentation import WINDOW_SAMPLES
 from voiceman.errors import WeightsError
 from voiceman.manifest import read_manifest, verify
+from voiceman.serving.segmentation import load_segmentation
 from voiceman_export import (
     emotion_categorical,
     emotion_dimensional,
@@ -138,13 +140,13 @@ def _check_speaker_embedding(folder: Path, source: Checkpoint) -> Iterator[Parit
 
 
 def _check_voice_activity(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    waveform = torch.from_numpy(_speech()[: 3 * voice_activity.WINDOW_SAMPLES])
-    windows = waveform.reshape(3, voice_activity.WINDOW_SAMPLES)
+    windows = _speech()[: 3 * WINDOW_SAMPLES].reshape(3, WINDOW_SAMPLES)
     with torch.inference_mode():
-        expected = voice_activity.load(source.path)(windows).exp()
-    found = _run(folder / voice_activity.FILE, {"WAVEFORM": windows}).exp()
+        expected = voice_activity.load(source.path)(torch.from_numpy(windows)).exp()
+    found = torch.from_numpy(load_segmentation(folder, dtype=torch.float32)(windows)).exp()
     yield _parity("voice_activity", "PyTorch, probabilities", found, expected)
-    speech = np.concatenate(found.argmax(dim=-1).numpy() > 0)
+    served = load_segmentation(folder)(windows)  # in this machine's own precision
+    speech = np.concatenate(served.argmax(axis=-1) > 0)
     disagreement = float(np.mean(speech != _reference_speech(len(speech))))
     yield Parity(
         "voice_activity",

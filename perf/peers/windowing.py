@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from perf.peers.interface import WEIGHTS
 from perf.whisper_corpus import Recording
 from voiceman.analysis.coverage import Intervals, detected_speech
-from voiceman.analysis.segmentation import Floats, find_activity
+from voiceman.analysis.segmentation import find_activity
 from voiceman.audio import Waveform, to_float32
-from voiceman.serving.onnx import open_model
+from voiceman.serving.segmentation import load_segmentation
 from voiceman_client.windows import clip_turns, plan_pieces, plan_windows, stitch
 
-SEGMENTATION = WEIGHTS.parents[2] / "voice_activity" / "1" / "weights" / "segmentation.onnx"
+SEGMENTATION = WEIGHTS.parents[2] / "voice_activity" / "1" / "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,20 +35,26 @@ class Windowing:
 
     def __init__(self, threads: int) -> None:
         """Open the segmentation network."""
-        self._network = open_model(SEGMENTATION, threads=threads)
+        self._network = load_segmentation(SEGMENTATION)
+        self._threads = threads
 
     def cut(self, recordings: Sequence[Recording]) -> list[SpokenWindow]:
         """The windows with speech, in order."""
-        return [
-            window
-            for number, recording in enumerate(recordings)
-            for window in self._windows(recording, number)
-        ]
+        threads = torch.get_num_threads()  # what comes next in this process has its own number
+        torch.set_num_threads(self._threads)
+        try:
+            return [
+                window
+                for number, recording in enumerate(recordings)
+                for window in self._windows(recording, number)
+            ]
+        finally:
+            torch.set_num_threads(threads)
 
     def _windows(self, recording: Recording, number: int) -> list[SpokenWindow]:
         waveform = recording.waveform
         pieces = plan_pieces(len(waveform))
-        found = find_activity([waveform[p.start : p.end] for p in pieces], self._segment)
+        found = find_activity([waveform[p.start : p.end] for p in pieces], self._network)
         speech = stitch(pieces, [activity.speech for activity in found])
         turns = stitch(pieces, [activity.turns for activity in found])
         return [
@@ -58,6 +66,3 @@ class Windowing:
             )
             for span in plan_windows(speech, waveform)
         ]
-
-    def _segment(self, windows: Floats) -> Floats:
-        return self._network(WAVEFORM=windows)["SEGMENTATION"]

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: threads counted, spinning off, on the device that Triton chose."""
+"""ONNX Runtime sessions: one thread, spinning off, on the device that Triton chose."""
 
 import logging
 from collections.abc import Mapping
@@ -33,18 +33,17 @@ class OnnxModel:
         return dict(zip(self.outputs, map(np.asarray, values), strict=True))
 
 
-def open_model(path: Path, args: Mapping[str, str] | None = None, *, threads: int = 1) -> OnnxModel:
+def open_model(path: Path, args: Mapping[str, str] | None = None) -> OnnxModel:
     """Open an ONNX file on the device of a Triton instance.
 
-    Several models share the cores, each in a process of its own. So a session gets exactly
-    `threads` threads, and they sleep while they wait: ONNX Runtime's default is one spinning
-    thread per core and session, which starves the neighbours.
+    Several models share the cores, each in a process of its own. So a session gets one
+    thread, which sleeps while it waits: ONNX Runtime's default is one spinning thread per core
+    and session, which starves the neighbours.
 
     Args:
         path: the .onnx file.
         args: what Triton gives to `initialize` (`model_instance_kind`,
             `model_instance_device_id`); None: the CPU.
-        threads: threads within one operator, 1 or more.
 
     Raises:
         WeightsError: there is no such file, or ONNX Runtime cannot read it.
@@ -53,17 +52,17 @@ def open_model(path: Path, args: Mapping[str, str] | None = None, *, threads: in
         raise WeightsError(f"{path}: missing; run voiceman-export")
     try:
         session = ort.InferenceSession(
-            str(path), session_options(threads), providers=providers(args or {})
+            str(path), session_options(), providers=providers(args or {})
         )
     except Exception as err:  # ONNX Runtime's errors have no common base below Exception
         raise WeightsError(f"{path}: cannot be loaded ({err}); run voiceman-export") from err
     return OnnxModel(session)
 
 
-def session_options(threads: int) -> ort.SessionOptions:
-    """Options of a session with a fixed number of threads that do not spin."""
+def session_options() -> ort.SessionOptions:
+    """Options of a session with one thread that does not spin."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # The arena keeps what the largest batch ever needed: 800 MB over the models of one server.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import torch
 import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
-from voiceman.analysis.segmentation import Floats, find_activity
+from voiceman.analysis.segmentation import find_activity
 from voiceman.audio import Int16Waveform
-from voiceman.serving.onnx import open_model
+from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
+from voiceman.serving.segmentation import load_segmentation
 
 CONTRACT = contracts.MODELS["voice_activity"]
 
@@ -20,7 +22,8 @@ class TritonPythonModel:
     """The Triton model; its work is `voiceman.analysis.segmentation`."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        self._model = open_model(weights_folder(args) / "segmentation.onnx", args)
+        torch.set_num_threads(1)
+        self._network = load_segmentation(weights_folder(args), instance_device(args))
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
@@ -29,8 +32,5 @@ class TritonPythonModel:
 
     def _compute(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
         waveforms = [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch]
-        found = find_activity(waveforms, self._segment)
+        found = find_activity(waveforms, self._network)
         return [{"SPEECH": a.speech, "SPEAKER_TURNS": a.turns} for a in found]
-
-    def _segment(self, windows: Floats) -> Floats:
-        return self._model(WAVEFORM=windows)["SEGMENTATION"]

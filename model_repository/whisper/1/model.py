@@ -18,6 +18,7 @@ from voiceman.analysis.coverage import detected_speech
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, to_float32
 from voiceman.contracts import MODELS
 from voiceman.options import parse_window_options
+from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import (
     Inputs,
     Outputs,
@@ -44,12 +45,11 @@ class TritonPythonModel:
     """
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        on_gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
-        device = torch.device(f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu")
+        device = instance_device(args)
         settings = EngineSettings(
             slots=int(parameter(args, "slots")),
             line=int(parameter(args, "line")),
-            workers=1 if on_gpu else _cpu_workers(),
+            workers=_cpu_workers() if device.type == "cpu" else 1,
             precision=_precision(parameter(args, "precision"), device),
         )
         torch.set_num_threads(1)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -10,7 +9,7 @@ from torch.nn.functional import normalize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from voiceman.errors import LicenceNotAcceptedError, WeightsError
-from voiceman_export import emotion_dimensional, speaker_embedding, voice_activity
+from voiceman_export import emotion_dimensional, speaker_embedding
 from voiceman_export.models import export_model
 from voiceman_export.speechbrain_lobes import ecapa_tdnn, imported
 
@@ -60,52 +59,6 @@ def test_speaker_embeddings_are_speechbrain_s(repository, tmp_path):
         path = folder / speaker_embedding.FILE
         found = run(path, FEATURES=features, LENGTHS=lengths)
         assert (normalize(found) - normalize(expected)).abs().max() < LIMIT
-
-
-def segmentation_checkpoint(path: Path) -> voice_activity.Segmentation:
-    settings = {
-        "sincnet": {"stride": 10},
-        "lstm": {"hidden_size": 16, "num_layers": 2, "bidirectional": True},
-        "linear": {"hidden_size": 16, "num_layers": 2},
-        "output_dim": 7,
-    }
-    model = voice_activity.Segmentation(settings)
-    state = model.state_dict()
-    del state["sincnet.conv1d.0.weight"]
-    half = torch.arange(-125, 0)
-    state |= {
-        "sincnet.conv1d.0.filterbank.low_hz_": torch.linspace(30, 6000, 40)[:, None],
-        "sincnet.conv1d.0.filterbank.band_hz_": torch.full((40, 1), 100.0),
-        "sincnet.conv1d.0.filterbank.window_": torch.hamming_window(251, periodic=False)[:125],
-        "sincnet.conv1d.0.filterbank.n_": 2 * torch.pi * half[None] / 16_000,
-    }
-    torch.save({"model": settings, "state_dict": state}, path / voice_activity.CHECKPOINT)
-    return voice_activity.load(path)
-
-
-def test_segmentation_is_the_same_for_any_batch(repository, tmp_path):
-    model = segmentation_checkpoint(tmp_path)
-    assert isinstance(model.lstm, torch.nn.LSTM)
-    folder = export_model(repository, "voice_activity", str(tmp_path)).folder
-    for batch in (1, 3):
-        waveform = torch.randn(batch, voice_activity.WINDOW_SAMPLES)
-        with torch.inference_mode():
-            expected = model(waveform)
-        found = run(folder / voice_activity.FILE, WAVEFORM=waveform)
-        assert found.shape == (batch, 589, 7)
-        assert (found.exp() - expected.exp()).abs().max() < LIMIT
-
-
-def test_sinc_filters_pass_their_band_in_two_phases(tmp_path):
-    filters = segmentation_checkpoint(tmp_path).sincnet.conv1d[0].weight.detach().squeeze(1)
-    cosine, sine = filters.numpy()[:40], filters.numpy()[40:]
-    assert np.allclose(cosine, cosine[:, ::-1], atol=1e-6)
-    assert np.allclose(sine, -sine[:, ::-1], atol=1e-6)
-    low = np.linspace(30, 6000, 40) + 50
-    for bank in (cosine, sine):
-        peak_hz = np.abs(np.fft.rfft(bank, 16_000)).argmax(axis=1)
-        assert (peak_hz > low - 30).all()
-        assert (peak_hz < low + 150 + 30).all()
 
 
 def dimensional_checkpoint(folder: Path) -> emotion_dimensional.EmotionDimensional:

@@ -10,6 +10,7 @@ from voiceman.analysis.embedding import embed_utterances
 from voiceman.analysis.segmentation import find_activity
 from voiceman.analysis.speakers import Speech, label_speakers
 from voiceman.serving.onnx import open_model
+from voiceman.serving.segmentation import load_segmentation
 
 pytestmark = pytest.mark.weights
 
@@ -33,8 +34,7 @@ def reference(speech) -> list[tuple[float, float, str]]:
 
 @pytest.fixture(scope="module")
 def segmentation():
-    model = open_model(MODELS / "voice_activity" / "1" / "weights" / "segmentation.onnx")
-    return lambda windows: model(WAVEFORM=windows)["SEGMENTATION"]
+    return load_segmentation(MODELS / "voice_activity" / "1" / "weights")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from voiceman.errors import ConfigurationError
+from voiceman.serving.processor import multiplies_bf16
 
 PrecisionName = Literal["fp32", "int8", "bf16", "fp16"]
 Linear = Callable[[Tensor], Tensor]  # [.., in] to [.., out]
@@ -73,7 +74,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         arithmetic = Arithmetic(whole[name], whole[name])
         return Precision(name, arithmetic, arithmetic)  # type: ignore[arg-type]  # a known name
     if name == "int8" and device.type == "cpu":
-        if _multiplies_bf16():
+        if multiplies_bf16():
             encoder = Arithmetic(torch.bfloat16, torch.bfloat16)
             return Precision("int8", encoder, Arithmetic(torch.float32, torch.bfloat16, int8=True))
         arithmetic = Arithmetic(torch.float32, torch.float32, int8=True)
@@ -82,12 +83,6 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         f"precision {name!r} on {device.type}: known are {', '.join(get_args(PrecisionName))}; "
         "int8 is for the CPU, fp16 for CUDA"
     )
-
-
-def _multiplies_bf16() -> bool:
-    """Whether this processor has instructions for products of bf16 numbers."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,22 @@
+"""What a model computes on, and what that can do."""
+
+from collections.abc import Mapping
+
+import torch
+
+
+def instance_device(args: Mapping[str, str]) -> torch.device:
+    """The device of a Triton instance; the CPU where torch sees no GPU.
+
+    Args:
+        args: what Triton gives to `initialize` (`model_instance_kind`,
+            `model_instance_device_id`).
+    """
+    on_gpu = args["model_instance_kind"] == "GPU" and torch.cuda.is_available()
+    return torch.device(f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu")
+
+
+def multiplies_bf16() -> bool:
+    """Whether this processor has instructions for products of bf16 numbers."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

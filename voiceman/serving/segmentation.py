@@ -1,0 +1,131 @@
+"""segmentation-3.0 in plain torch: who speaks when in windows of 10 s.
+
+PyanNet of pyannote: SincNet, a bidirectional LSTM, linear layers. The exporter's `voice_activity`
+holds the same network in its plain form.
+
+Where the processor multiplies bf16, everything from the first filter to the last hidden layer is
+in bf16, more than twice as fast as fp32; everywhere else it is in fp32, on CUDA too: not every cuDNN
+has an LSTM in bf16. What a window becomes does not depend on the windows beside it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from voiceman.analysis.segmentation import (
+    FRAME_FIELD_SAMPLES,
+    FRAME_STEP_SAMPLES,
+    POWERSET,
+    WINDOW_SAMPLES,
+    Floats,
+)
+from voiceman.errors import WeightsError
+from voiceman.serving.processor import multiplies_bf16
+from voiceman.serving.sincnet import SincNet
+
+FILE = "segmentation.safetensors"
+FRAMES = (WINDOW_SAMPLES - FRAME_FIELD_SAMPLES) // FRAME_STEP_SAMPLES + 1  # 589 in 10 s
+
+_CPU = torch.device("cpu")
+_HIDDEN_LAYERS = 2  # linear layers between LSTM and classifier
+
+
+class SegmentationNetwork:
+    """The network, ready to run: a `voiceman.analysis.segmentation.Network`."""
+
+    def __init__(
+        self, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Lay the weights out; see `load_segmentation`.
+
+        Args:
+            tensors: float32, with the names of the checkpoint, the filters as numbers.
+            device: where to compute.
+            dtype: what to compute in; the waveform is normalised and classified in float32.
+        """
+        placed = {name: value.to(device) for name, value in tensors.items()}
+        self._device = device
+        self._sincnet = SincNet(_under("sincnet.", placed), dtype)
+        self._lstm = _lstm(_under("lstm.", placed)).to(device, dtype)
+        self._hidden = [_layer(placed, f"linear.{n}", dtype) for n in range(_HIDDEN_LAYERS)]
+        self._classifier = _layer(placed, "classifier", torch.float32)
+
+    @torch.inference_mode()
+    def __call__(self, windows: Floats) -> Floats:
+        """Classify the frames of windows.
+
+        Args:
+            windows: [b, 160000] at 16 kHz, -1 to 1.
+
+        Returns:
+            [b, 589, 7] natural logarithms of the probabilities of the powerset classes.
+        """
+        waveforms = torch.from_numpy(windows).to(self._device)
+        x = torch.stack([self._sincnet(waveform) for waveform in waveforms])
+        if len(x) == 1 and x.dtype == torch.bfloat16:
+            # The LSTM rounds a lone row otherwise than several: lend it a twin.
+            x = x.expand(2, -1, -1)
+        x = self._lstm(x)[0][: len(windows)]
+        for weight, bias in self._hidden:
+            x = nn.leaky_relu_(nn.linear(x, weight, bias))
+        return nn.linear(x.float(), *self._classifier).log_softmax(dim=-1).cpu().numpy()
+
+
+def load_segmentation(
+    folder: Path, device: torch.device = _CPU, dtype: torch.dtype | None = None
+) -> SegmentationNetwork:
+    """Read the network from a weights folder and try it.
+
+    Args:
+        folder: holds `segmentation.safetensors`.
+        device: CPU or CUDA.
+        dtype: what to compute in; None: bf16 where the processor multiplies it, else fp32.
+
+    Raises:
+        WeightsError: there is no such file, or it holds something else.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise WeightsError(f"{path}: missing; run voiceman-export")
+    if dtype is None:
+        fast = device.type == "cpu" and multiplies_bf16()
+        dtype = torch.bfloat16 if fast else torch.float32
+    try:
+        network = SegmentationNetwork(load_file(path), device, dtype)
+        found = network(np.zeros((1, WINDOW_SAMPLES), np.float32)).shape
+    except (SafetensorError, KeyError, RuntimeError) as err:
+        raise WeightsError(f"{path}: not segmentation-3.0 ({err}); export it again") from err
+    if found != (1, FRAMES, len(POWERSET)):
+        raise WeightsError(
+            f"{path}: 10 s of sound become {found} (windows, frames, classes) instead of "
+            f"{(1, FRAMES, len(POWERSET))}; export it again"
+        )
+    return network
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _lstm(tensors: Mapping[str, Tensor]) -> torch.nn.LSTM:
+    """The bidirectional LSTM; its sizes are those of its tensors."""
+    lstm = torch.nn.LSTM(
+        input_size=tensors["weight_ih_l0"].shape[1],
+        hidden_size=tensors["weight_hh_l0"].shape[1],
+        num_layers=sum(name.startswith("weight_hh_l") for name in tensors) // 2,
+        batch_first=True,
+        bidirectional=True,
+    )
+    lstm.load_state_dict(tensors)
+    return lstm.eval()
+
+
+def _layer(tensors: Mapping[str, Tensor], name: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Weight [out, in] and bias [out]."""
+    return tensors[f"{name}.weight"].to(dtype), tensors[f"{name}.bias"].to(dtype)
