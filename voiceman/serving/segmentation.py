@@ -4,8 +4,8 @@ PyanNet of pyannote: SincNet, a bidirectional LSTM, linear layers. The exporter'
 holds the same network in its plain form.
 
 Where the processor multiplies bf16, everything from the first filter to the last hidden layer is
-in bf16, more than twice as fast as fp32; everywhere else it is in fp32, on CUDA too: not every cuDNN
-has an LSTM in bf16. What a window becomes does not depend on the windows beside it.
+in bf16, more than twice as fast as fp32; everywhere else it is in fp32, on CUDA too: not every
+cuDNN has an LSTM in bf16. What a window becomes does not depend on the windows beside it.
 """
 
 from collections.abc import Mapping
