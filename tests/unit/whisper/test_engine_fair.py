@@ -47,7 +47,7 @@ def test_a_short_window_takes_the_first_slot_that_is_free(
     engine = engine_of(tiny, slots=2, line=4)
     windows = [
         ("longest", Window(sounds[0], "ko", hopeless(10))),
-        ("long", Window(sounds[1], "ko", hopeless(2))),
+        ("long", Window(sounds[1], "ko", hopeless(1))),
         ("short", Window(sounds[1], "ko", SHORT)),
         ("shorter", Window(sounds[1], "ko", SHORT)),
     ]

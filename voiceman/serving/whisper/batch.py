@@ -7,7 +7,7 @@ and why, is the engine's business.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import torch
@@ -20,12 +20,13 @@ from voiceman.serving.whisper.encoder import Encoder, Encoding, Placement
 from voiceman.serving.whisper.graphs import Work, recorder
 from voiceman.serving.whisper.lanes import Mark, new_lane, settle
 from voiceman.serving.whisper.layers import Network
-from voiceman.serving.whisper.network import alignment_scores, new_caches
+from voiceman.serving.whisper.network import Caches, alignment_scores, new_caches
 from voiceman.serving.whisper.packing import pack, row_at, unpack, write
 from voiceman.serving.whisper.rows import begin, new_rows, step
 from voiceman.serving.whisper.rules import rule_table
 
 HOST = torch.device("cpu")
+CUDA_STEPS_PER_LOOK = 4
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ class Batch:
         """Launches that should be under way while one is read: the device must not wait."""
         return int(self.stepping.asynchronous)
 
+    @property
+    def steps_per_look(self) -> int:
+        """Steps between two looks: to look costs nothing on the CPU, a little time on CUDA."""
+        return CUDA_STEPS_PER_LOOK if self.stepping.asynchronous else 1
+
     def warm_up(self) -> None:
         """Record all work that will be replayed; no row may be in flight.
 
@@ -152,6 +158,16 @@ class Batch:
                 torch.tensor([each.slot for each in placements], dtype=torch.int64)
             )
             write(self._rows, slots, unpack(self.stepping.send(pack(values)), values))
+
+    def move(self, source: int, target: int) -> None:
+        """Let the row of one slot go on in another; nothing may be under way."""
+        for field in fields(Caches):
+            cache: Tensor = getattr(self.caches, field.name)
+            cache[:, target] = cache[:, source]
+        row = row_at(self._rows, source)
+        write(self._rows, torch.tensor([target]), unpack(pack(row), row))  # of a copy
+        self._encoded[target] = self._encoded.pop(source)
+        self.stop(source)
 
     def launch(self, count: int, steps: int, furthest: int) -> Look:
         """Hand over steps of the first slots.

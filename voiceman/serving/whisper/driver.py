@@ -25,6 +25,7 @@ from voiceman.serving.whisper.line import Line
 from voiceman.serving.whisper.memory import is_out_of_memory, smaller
 from voiceman.serving.whisper.prompt import task_prompt
 from voiceman.serving.whisper.segments import Split
+from voiceman.serving.whisper.slots import Slots
 from voiceman.serving.whisper.transcript import Decode
 
 log = logging.getLogger(__name__)
@@ -60,15 +61,15 @@ class Driver:
     """Decodes what comes down a line until that ends."""
 
     def __init__(
-        self, checkpoint: Checkpoint, batch: Batch, line: Line, steps_per_look: int
+        self, checkpoint: Checkpoint, batch: Batch, line: Line, steps_per_look: int | None = None
     ) -> None:
-        """Take a batch over; nobody else may touch it."""
+        """Take a batch over; nobody else may touch it. None: as many steps as suit its device."""
         self.counters = Counters()
         self._checkpoint = checkpoint
         self._batch = batch
         self._line = line
         self._steps_per_look = steps_per_look
-        self._jobs: list[Job | None] = [None] * batch.slots
+        self._slots = Slots(batch.slots)
         self._displaced: list[Job] = []  # they had a slot before the batch was made smaller
         self._encodings: list[tuple[Encoding, list[Ticket]]] = []
         self._looks: deque[tuple[Look, list[Ticket]]] = deque()
@@ -80,7 +81,7 @@ class Driver:
 
     def busy(self) -> int:
         """Windows in slots."""
-        return len(self._jobs) - self._jobs.count(None)
+        return len(self._slots.jobs())
 
     def run(self) -> None:
         """Decode until the line ends and everything is answered."""
@@ -102,6 +103,7 @@ class Driver:
         arrived = self._take(wait=not self.busy())
         self._guard(arrived, lambda: self._encode(arrived))
         self._begin_encoded()
+        self._close_gap()
         self._launch()
         self._read_looks()
         for job, why in self._line.sweep():
@@ -109,7 +111,7 @@ class Driver:
 
     def _take(self, *, wait: bool) -> list[Job]:
         """Waiting jobs that somebody still wants, as many as are encoded at once, in slots."""
-        room = min(self._jobs.count(None), self._batch.encodes_at_once)
+        room = min(self._slots.free, self._batch.encodes_at_once)
         taken: list[Job] = []
         while len(taken) < room:
             wait = wait and not taken
@@ -117,8 +119,7 @@ class Driver:
             if job is None:
                 break
             if self._is_wanted(job):
-                job.enter(self._jobs.index(None))  # the lowest: the fewest rows are computed
-                self._jobs[job.slot] = job
+                self._slots.put(job)
                 taken.append(job)
         return taken
 
@@ -139,7 +140,7 @@ class Driver:
         """Begin the rows of what is encoded; wait for it only where nothing else is to be done."""
         waiting, self._encodings = self._encodings, []
         for encoding, tickets in waiting:
-            if self._running() and not encoding.ready():
+            if self._slots.running() and not encoding.ready():
                 self._encodings.append((encoding, tickets))
             else:
                 jobs = _current(tickets)
@@ -152,17 +153,25 @@ class Driver:
         for job in jobs:
             job.start_row()
 
-    def _running(self) -> list[Job]:
-        return [job for job in self._jobs if job and job.running]
+    def _close_gap(self) -> None:
+        """Move the highest row into a free slot that nobody waits for: one row less to compute.
+
+        Only where nothing is under way, so never on CUDA, where the next steps always are.
+        """
+        gap = self._slots.gap()
+        if gap and not (self._looks or self._encodings or len(self._line)):
+            job, slot = gap
+            self._batch.move(job.slot, slot)
+            self._slots.move(job, slot)
 
     def _launch(self) -> None:
         """Hand over the next steps of all rows."""
-        running = self._running()
+        running = self._slots.running()
         if running:
             self._guard(running, lambda: self._launch_rows(running))
 
     def _launch_rows(self, running: Sequence[Job]) -> None:
-        steps = self._steps_per_look
+        steps = self._steps_per_look or self._batch.steps_per_look
         count = max(job.slot for job in running) + 1
         look = self._batch.launch(count, steps, max(job.steps for job in running))
         self._looks.append((look, [(job, job.rows) for job in running]))
@@ -256,8 +265,7 @@ class Driver:
     def _release(self, job: Job) -> None:
         if job.slot != NO_SLOT:
             self._batch.stop(job.slot)
-            self._jobs[job.slot] = None
-        job.leave()
+            self._slots.remove(job)
 
     def _make_smaller(self, why: str) -> None:
         """Carry on with fewer slots; what was being decoded is decoded anew."""
@@ -268,7 +276,7 @@ class Driver:
         except Exception as fault:  # nothing is left to decode them with
             log.exception("the batch could not be made smaller")
             self._give_up(fault)
-        self._jobs = [None] * self.slots
+        self._slots = Slots(self.slots)
 
     def _give_up(self, err: Exception) -> None:
         """Answer everything that is in flight with an error."""
@@ -278,13 +286,9 @@ class Driver:
 
     def _clear(self) -> list[Job]:
         """Empty all slots without the device; the jobs that were in them."""
-        jobs = [job for job in self._jobs if job]
-        for job in jobs:
-            job.leave()
-        self._jobs = [None] * self.slots
         self._encodings.clear()
         self._looks.clear()
-        return jobs
+        return self._slots.clear()
 
 
 def _current(tickets: Sequence[Ticket]) -> list[Job]:

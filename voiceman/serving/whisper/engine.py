@@ -33,7 +33,7 @@ class EngineSettings:
     Attributes:
         slots: windows in flight; every driver gets its share of them, rounded up.
         line: windows that may wait inside the engine before `submit` blocks.
-        steps_per_look: steps between two looks of the host.
+        steps_per_look: steps between two looks of the host; None: as many as suit the device.
         workers: drivers, each a thread with a batch of its own. On the CPU as many as there are
             cores to use, each with one torch thread: threads that share a step wait for each
             other more than they help. On CUDA one.
@@ -42,7 +42,7 @@ class EngineSettings:
 
     slots: int = 8
     line: int = 4
-    steps_per_look: int = 4
+    steps_per_look: int | None = None
     workers: int = 1
     precision: str = "fp32"
 
@@ -50,7 +50,7 @@ class EngineSettings:
         """Refuse what could never answer; raises ConfigurationError."""
         for name in ("slots", "line", "steps_per_look", "workers"):
             value = getattr(self, name)
-            if not 1 <= value <= MOST:
+            if value is not None and not 1 <= value <= MOST:
                 raise ConfigurationError(f"whisper: {name} is {value}, allowed are 1 to {MOST}")
 
 
