@@ -76,8 +76,9 @@ def rule_table(special: SpecialTokens, vocabulary: int, device: torch.device) ->
 def apply_rules(logits: Tensor, history: History, table: RuleTable) -> Tensor:
     """Set the logits [s, v] (fp32, overwritten) of all tokens that may not come next to -inf."""
     first = history.generated == 0
-    at_begin = logits[:, table.suppressed_at_begin].masked_fill(first[:, None], -torch.inf)
-    logits.index_copy_(1, table.suppressed_at_begin, at_begin)
+    if concerns(first):
+        at_begin = logits[:, table.suppressed_at_begin].masked_fill(first[:, None], -torch.inf)
+        logits.index_copy_(1, table.suppressed_at_begin, at_begin)
     logits.index_fill_(1, table.suppressed, -torch.inf)
 
     _apply_pairing(logits, history, table)
@@ -86,9 +87,19 @@ def apply_rules(logits: Tensor, history: History, table: RuleTable) -> Tensor:
     return logits
 
 
+def concerns(rows: Tensor) -> bool:
+    """Whether work for the rows in `rows` [s] must be handed over.
+
+    On CUDA always: to ask would be to wait. On the CPU asking is free, and most rules concern
+    no row in most steps.
+    """
+    return rows.device.type != "cpu" or bool(rows.any())
+
+
 def _block(logits: Tensor, rows: Tensor) -> None:
     """Set whole rows of a slice [s, n] to -inf where `rows` [s] says so."""
-    logits.masked_fill_(rows[:, None], -torch.inf)
+    if concerns(rows):
+        logits.masked_fill_(rows[:, None], -torch.inf)
 
 
 def _apply_pairing(logits: Tensor, history: History, table: RuleTable) -> None:
