@@ -1,6 +1,6 @@
 """Whisper here and elsewhere: the same weights, sound, threads, beam and limits, in turn.
 
-    python -m perf.bench_whisper [--threads 2] [--rounds 3] [--only ko,en] [--engines a,b]
+    python -m perf.bench_whisper [--threads 2] [--rounds 3] [--only ko,fr] [--engines a,b]
 
 Every engine runs in a process of its own, loads and warms up once, and is idle while another
 one is measured; the order turns round after every round. Loading models and decoding files is
@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of every engine")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help=f"languages, not {','.join(LANGUAGES)}")
+    parser.add_argument("--only", default="", help=f"separated by commas; else {','.join(LANGUAGES)}")
     parser.add_argument("--engines", default="", help=f"of {', '.join(ENGINES)}")
     arguments = parser.parse_args()
     languages = names_of(arguments.only, LANGUAGES)
