@@ -67,12 +67,14 @@ def _cross_correlation(
     padded = np.pad(waveform, (0, length))
     first = np.maximum(starts, 0)
     sound = sliding_window_view(padded, length)[first] - means[:, np.newaxis]
-    sound[first[:, np.newaxis] + np.arange(length) >= len(waveform)] = 0
+    late = np.flatnonzero(first + length > len(waveform))
+    sound[late] *= first[late, np.newaxis] + np.arange(length) < len(waveform)
     after = np.asarray(scipy.fft.rfft(sound, _FFT, axis=1))
     window = np.asarray(scipy.fft.rfft(sound[:, :_WINDOW], _FFT, axis=1))
     products = np.asarray(scipy.fft.irfft(np.conj(window) * after, _FFT, axis=1))[:, : _LAGS + 1]
-    energy = np.pad(np.cumsum(sound.astype(np.float64) ** 2, axis=1), ((0, 0), (1, 0)))
-    energies = energy[:, _WINDOW:] - energy[:, : _LAGS + 1]
+    energy = np.zeros((len(sound), length + 1))
+    np.cumsum(sound * sound, axis=1, dtype=np.float64, out=energy[:, 1:])
+    energies = (energy[:, _WINDOW:] - energy[:, : _LAGS + 1]).astype(np.float32)
     norms = np.sqrt(energies[:, :1] * energies)
     right = products / np.maximum(norms, np.finfo(np.float32).tiny)
     return np.concatenate([right[:, REACH:0:-1], right], axis=1).astype(np.float32)

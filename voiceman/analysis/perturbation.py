@@ -99,7 +99,7 @@ def _amplitudes(waveform: Waveform, pulses_s: Floats) -> tuple[Floats, Floats]:
     places = pulses_s[1:-1][regular] * SAMPLE_RATE_HZ - 0.5
     before = periods_s[:-1][regular] * AMPLITUDE_REACH * SAMPLE_RATE_HZ
     after = periods_s[1:][regular] * AMPLITUDE_REACH * SAMPLE_RATE_HZ
-    reach = int(LONGEST_PERIOD_S * AMPLITUDE_REACH * SAMPLE_RATE_HZ) + 1  # 65 samples
+    reach = int(max(before.max(initial=0.0), after.max(initial=0.0))) + 1
     around = np.floor(places).astype(np.int64)[:, np.newaxis] + np.arange(-reach, reach + 2)
     apart = around - places[:, np.newaxis]
     phases = apart / np.where(apart < 0, before[:, np.newaxis], after[:, np.newaxis])

@@ -158,18 +158,20 @@ def _path_scores(frequencies: Floats, strengths: Floats, loudness: Float32s) -> 
 
 def _best_path(frequencies: Floats, scores: Floats) -> npt.NDArray[np.int64]:
     """[t] the candidates of the cheapest path (Viterbi; Boersma 1993, equation 27)."""
+    used = int((frequencies > 0).any(axis=0).nonzero()[0].max(initial=0)) + 1
+    frequencies, scores = frequencies[:, :used], scores[:, :used]
     voiced = frequencies > 0
     octaves = np.log2(np.where(voiced, frequencies, 1.0))
-    jumps = OCTAVE_JUMP_COST * np.abs(octaves[:-1, :, np.newaxis] - octaves[1:, np.newaxis, :])
-    changes = voiced[:-1, :, np.newaxis] != voiced[1:, np.newaxis, :]
+    # [t - 1, to, from]
+    jumps = OCTAVE_JUMP_COST * np.abs(octaves[1:, :, np.newaxis] - octaves[:-1, np.newaxis, :])
+    changes = voiced[1:, :, np.newaxis] != voiced[:-1, np.newaxis, :]
     costs = np.where(changes, VOICED_UNVOICED_COST, jumps)
-    columns = np.arange(scores.shape[1])
     best = scores[0]
     sources = np.zeros(scores.shape, np.int64)
     for frame in range(1, len(scores)):
-        arrivals = best[:, np.newaxis] - costs[frame - 1]
-        sources[frame] = arrivals.argmax(axis=0)
-        best = arrivals[sources[frame], columns] + scores[frame]
+        arrivals = best - costs[frame - 1]
+        sources[frame] = arrivals.argmax(axis=1)
+        best = arrivals.max(axis=1) + scores[frame]
     path = np.empty(len(scores), np.int64)
     path[-1] = best.argmax()
     for frame in range(len(scores) - 1, 0, -1):

@@ -34,12 +34,14 @@ class _Sound:
     Attributes:
         n: how many samples it has.
         padded: [800 + n + 800] the samples between zeros.
+        magnitudes: [800 + n + 800] of these.
         energies: [800 + n + 801] sum of the squares before each of these.
         peak: the largest magnitude.
     """
 
     n: int
     padded: Floats
+    magnitudes: Floats
     energies: Floats
     peak: float
 
@@ -67,7 +69,8 @@ def find_pulses(waveform: Waveform, pitch: PitchTrack) -> Floats:
         return np.zeros(0)
     padded = np.pad(waveform.astype(np.float64), _PAD)
     energies = np.concatenate([[0.0], np.cumsum(padded * padded)])
-    sound = _Sound(len(waveform), padded, energies, float(np.abs(padded).max()))
+    magnitudes = np.abs(padded)
+    sound = _Sound(len(waveform), padded, magnitudes, energies, float(magnitudes.max()))
     period_at = _periods(pitch)
     places: list[float] = []
     filled = -math.inf  # the last pulse of the stretch before: none is set twice
@@ -182,8 +185,7 @@ def _best_match(sound: _Sound, place: float, period: float, direction: int) -> _
     slope, bend = 0.5 * (right - left), 2 * top - left - right
     shift = slope / bend if bend else 0.0
     start = first + best - 2
-    there = sound.padded[start + 1 + _PAD : start + 1 + width + _PAD]
-    peak = max(float(there.max()), -float(there.min()))
+    peak = float(sound.magnitudes[start + 1 + _PAD : start + 1 + width + _PAD].max())
     return _Match(place + (start + shift - here), top + 0.5 * slope * shift, peak)
 
 
