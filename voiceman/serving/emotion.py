@@ -20,7 +20,9 @@ from voiceman.contracts import (
     EMOTION_DIMENSIONS,
 )
 from voiceman.manifest import MANIFEST_NAME, read_manifest
-from voiceman.serving.onnx import OnnxModel, open_model
+from voiceman.serving.guard import EMOTION, Guard, Guarded, Network
+from voiceman.serving.memory import meter_of
+from voiceman.serving.onnx import OnnxModel, device_of, open_model
 from voiceman.status import Status
 
 if TYPE_CHECKING:  # requests.py imports what only Triton provides; the engine runs without
@@ -89,12 +91,17 @@ class EmotionEngine:
             WeightsError: there are weights, but they are incomplete or unreadable.
         """
         self._model = model
-        self._network: OnnxModel | None = None
+        self._network: Guarded | None = None
         self._weights = ""
         if (folder / MANIFEST_NAME).is_file():
             manifest = read_manifest(folder)
             self._weights = f"{manifest.name} {manifest.version}"
-            self._network = open_model(folder / f"{model.name}.onnx", args)
+            path, device = folder / f"{model.name}.onnx", device_of(args or {})
+            self._network = Guarded(
+                self._run_by(open_model(path, args)),
+                Guard(model.name, EMOTION, meter_of(device)),
+                None if device == "cpu" else lambda: self._run_by(open_model(path)),
+            )
 
     def __call__(self, batch: "Sequence[Inputs]") -> "Sequence[Outputs]":
         """WAVEFORM and UTTERANCES of every request to the model's two output tensors."""
@@ -104,11 +111,14 @@ class EmotionEngine:
         found = analyse_utterances(
             [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch],
             utterances,
-            partial(self._run, self._network),
+            self._network,
             outputs=len(self._model.columns),
             masked=self._model.masked,
         )
         return [self._answer(emotions.values, emotions.missing) for emotions in found]
+
+    def _run_by(self, network: OnnxModel) -> Network:
+        return partial(self._run, network)
 
     def _run(self, network: OnnxModel, waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
         positions = np.arange(waveforms.shape[1])

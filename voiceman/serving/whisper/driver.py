@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from voiceman.errors import DeadlineExceededError, RequestCancelledError
+from voiceman.serving.memory import is_out_of_memory
 from voiceman.serving.whisper.alignment import Matrix, count_frames, silent_row
 from voiceman.serving.whisper.batch import Batch, Look
 from voiceman.serving.whisper.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ from voiceman.serving.whisper.encoder import Encoding
 from voiceman.serving.whisper.fallback import Attempt
 from voiceman.serving.whisper.job import NO_SLOT, Job
 from voiceman.serving.whisper.line import Line
-from voiceman.serving.whisper.memory import is_out_of_memory, smaller
+from voiceman.serving.whisper.memory import guard_of, smaller
 from voiceman.serving.whisper.prompt import task_prompt
 from voiceman.serving.whisper.segments import Split
 from voiceman.serving.whisper.slots import Slots
@@ -68,6 +69,7 @@ class Driver:
         self._checkpoint = checkpoint
         self._batch = batch
         self._line = line
+        self._memory = guard_of(batch)
         self._steps_per_look = steps_per_look
         self._slots = Slots(batch.slots)
         self._displaced: list[Job] = []  # they had a slot before the batch was made smaller
@@ -112,6 +114,8 @@ class Driver:
     def _take(self, *, wait: bool) -> list[Job]:
         """Waiting jobs that somebody still wants, as many as are encoded at once, in slots."""
         room = min(self._slots.free, self._batch.encodes_at_once)
+        if room and (self._displaced or len(self._line)):
+            room = min(room, self._memory.fit() - self.busy())
         taken: list[Job] = []
         while len(taken) < room:
             wait = wait and not taken
@@ -273,6 +277,7 @@ class Driver:
         self._displaced = self._clear() + self._displaced
         try:
             self._batch = smaller(self._batch)
+            self._memory = guard_of(self._batch)
         except Exception as fault:  # nothing is left to decode them with
             log.exception("the batch could not be made smaller")
             self._give_up(fault)
