@@ -28,6 +28,8 @@ NOTE = (
     "one recording only; spectral tilt: 1 to 4 kHz less 0 to 1 kHz; syllables and pauses (0.3 s "
     "and more) by de Jong & Wempe 2009"
 )
+# What a waveform has whether or not anybody speaks.
+_OF_THE_SOUND = frozenset({"intensity_mean_db", "intensity_sd_db", "spectral_tilt_db"})
 
 
 def measure_utterances(
@@ -53,17 +55,23 @@ def measure_utterances(
         values = measure(cut)
         features[index] = [values[name] for name in VOICE_FEATURE_NAMES]
         if missing := [name for name, value in values.items() if np.isnan(value)]:
-            reasons[index] = f"{_why(missing)}: no {', '.join(missing)}"
+            reasons[index] = _reason(missing)
     return features, reasons
 
 
-def _why(missing: list[str]) -> str:
-    """The common cause of what could not be measured."""
-    if "f0_mean_hz" in missing:
-        return "no voiced frames"
-    if "articulation_rate_syllables_per_s" in missing:
-        return "nothing sounds long enough"
-    return "too few regular periods in a row"
+def _reason(missing: list[str]) -> str:
+    """What could not be measured, by its cause."""
+    voiceless = "f0_mean_hz" in missing
+    by_cause: dict[str, list[str]] = {}
+    for name in missing:
+        if name in _OF_THE_SOUND:
+            cause = "no sound"
+        elif name == "articulation_rate_syllables_per_s":
+            cause = "nothing sounds long enough"
+        else:
+            cause = "no voiced frames" if voiceless else "too few regular periods in a row"
+        by_cause.setdefault(cause, []).append(name)
+    return "; ".join(f"{cause}: no {', '.join(names)}" for cause, names in by_cause.items())
 
 
 def measure(waveform: Waveform) -> dict[str, float]:
