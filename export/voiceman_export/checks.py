@@ -15,6 +15,8 @@ from transformers.audio_utils import mel_filter_bank, spectrogram, window_functi
 from voiceman.analysis.segmentation import WINDOW_SAMPLES
 from voiceman.errors import WeightsError
 from voiceman.manifest import read_manifest, verify
+from voiceman.serving.emotion_networks import load_categorical, load_dimensional
+from voiceman.serving.guard import Network
 from voiceman.serving.segmentation import load_segmentation
 from voiceman_export import (
     emotion_categorical,
@@ -31,6 +33,7 @@ from voiceman_export.weights_folder import weights_folder
 from voiceman_export.whisper import ctranslate2_file, openai_file
 
 FP32_LIMIT = 1e-4
+SERVED_LIMIT = 0.01  # of the outputs' range, for networks that are served in 16 bits
 SPEECH_DISAGREEMENT_LIMIT = 0.05
 _SPEECH = "telephone-call"
 _SAMPLE_RATE = 16_000
@@ -161,19 +164,32 @@ def _check_emotion_dimensional(folder: Path, source: Checkpoint) -> Iterator[Par
     mask = (torch.arange(waveform.shape[1])[None] < lengths[:, None]).long()
     with torch.inference_mode():
         expected = emotion_dimensional.load(source)(waveform, mask)
-    inputs = {"WAVEFORM": waveform, "ATTENTION_MASK": mask}
-    found = _run(folder / emotion_dimensional.FILE, inputs)
-    yield _parity("emotion_dimensional", "transformers", found, expected)
+    yield from _emotion_parity("emotion_dimensional", load_dimensional, folder, lengths, expected)
 
 
 def _check_emotion_categorical(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    waveform, lengths = _utterances()
-    relative = lengths / waveform.shape[1]
+    waveform, _ = _utterances()
+    lengths = torch.full((len(waveform),), waveform.shape[1])  # equal ones alone share a batch
     with torch.inference_mode():
-        expected = emotion_categorical.load(source.path)(waveform, relative)
-    inputs = {"WAVEFORM": waveform, "LENGTHS": relative}
-    found = _run(folder / emotion_categorical.FILE, inputs)
-    yield _parity("emotion_categorical", "PyTorch, probabilities", found, expected)
+        expected = emotion_categorical.load(source.path)(waveform, torch.ones(len(waveform)))
+    yield from _emotion_parity("emotion_categorical", load_categorical, folder, lengths, expected)
+
+
+def _emotion_parity(
+    model: str,
+    load: Callable[..., Network],
+    folder: Path,
+    lengths: torch.Tensor,
+    expected: torch.Tensor,
+) -> Iterator[Parity]:
+    """In fp32, and in the precision of this machine's server; outputs range from 0 to 1."""
+    waveform, _ = _utterances()
+    rows = {"fp32": FP32_LIMIT, "as served here": SERVED_LIMIT}
+    for name, limit in rows.items():
+        dtype = torch.float32 if name == "fp32" else None
+        found = load(folder, torch.device("cpu"), dtype)(waveform.numpy(), lengths.numpy())
+        difference = (torch.from_numpy(found) - expected).abs().max().item()
+        yield Parity(model, f"its own library, {name}", difference, limit)
 
 
 _CHECKS: Mapping[str, Callable[[Path, Checkpoint], Iterator[Parity]]] = {

@@ -1,17 +1,17 @@
-"""The engine of both emotion models: ONNX Runtime on whatever weights were exported.
+"""The engine of both emotion models: a network on whatever weights were exported.
 
 Without weights a model is no failure: its rows are NaN and its status says which command
 would bring them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
+import torch
 
 from voiceman.analysis.emotion import Floats, analyse_utterances
 from voiceman.audio import Int16Waveform
@@ -20,13 +20,16 @@ from voiceman.contracts import (
     EMOTION_DIMENSIONS,
 )
 from voiceman.manifest import MANIFEST_NAME, read_manifest
+from voiceman.serving.emotion_networks import load_categorical, load_dimensional
 from voiceman.serving.guard import EMOTION, Guard, Guarded, Network
 from voiceman.serving.memory import meter_of
-from voiceman.serving.onnx import OnnxModel, device_of, open_model
 from voiceman.status import Status
 
 if TYPE_CHECKING:  # requests.py imports what only Triton provides; the engine runs without
     from voiceman.serving.requests import Inputs, Outputs
+
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class EmotionModel:
     """What tells the two emotion models apart.
 
     Attributes:
-        name: of the Triton model; its ONNX file and its status tensor are named after it.
+        name: of the Triton model; its status tensor is named after it.
         output: the tensor with one row per utterance.
         columns: names of the row's numbers.
-        masked: takes ATTENTION_MASK (layer-norm); otherwise LENGTHS, by equal lengths only.
+        masked: knows sound from padding; otherwise only equal lengths share a batch.
+        load: reads the network from a weights folder, for a device.
         missing: what to say without weights.
         note: what a reader must know about the training data.
     """
@@ -46,6 +50,7 @@ class EmotionModel:
     output: str
     columns: tuple[str, ...]
     masked: bool
+    load: Callable[[Path, torch.device], Network]
     missing: str
     note: str
 
@@ -55,6 +60,7 @@ DIMENSIONAL = EmotionModel(
     output="AROUSAL_DOMINANCE_VALENCE",
     columns=EMOTION_DIMENSIONS,
     masked=True,
+    load=load_dimensional,
     missing="no weights: run voiceman-export emotion-dimensional --checkpoint FOLDER_OR_NAME",
     note=(
         "trained on English podcasts (MSP-Podcast), rated by listeners; other languages, "
@@ -66,6 +72,7 @@ CATEGORICAL = EmotionModel(
     output="EMOTION_PROBABILITIES",
     columns=EMOTION_CATEGORIES,
     masked=False,
+    load=load_categorical,
     missing="no weights: run voiceman-export emotion-categorical --checkpoint FOLDER_OR_NAME",
     note=(
         "trained on ten English-speaking actors in a studio (IEMOCAP); other languages, "
@@ -77,15 +84,13 @@ CATEGORICAL = EmotionModel(
 class EmotionEngine:
     """Answers batches of requests with one emotion model, with or without its weights."""
 
-    def __init__(
-        self, model: EmotionModel, folder: Path, args: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, model: EmotionModel, folder: Path, device: torch.device = CPU) -> None:
         """Load the weights, if there are any.
 
         Args:
             model: which of the two.
             folder: the weights folder; none, or an empty one, means no weights.
-            args: what Triton gives to `initialize`, for the device.
+            device: where to compute.
 
         Raises:
             WeightsError: there are weights, but they are incomplete or unreadable.
@@ -96,11 +101,10 @@ class EmotionEngine:
         if (folder / MANIFEST_NAME).is_file():
             manifest = read_manifest(folder)
             self._weights = f"{manifest.name} {manifest.version}"
-            path, device = folder / f"{model.name}.onnx", device_of(args or {})
             self._network = Guarded(
-                self._run_by(open_model(path, args)),
-                Guard(model.name, EMOTION, meter_of(device)),
-                None if device == "cpu" else lambda: self._run_by(open_model(path)),
+                model.load(folder, device),
+                Guard(model.name, EMOTION, meter_of(str(device))),
+                None if device == CPU else partial(model.load, folder, CPU),
             )
 
     def __call__(self, batch: "Sequence[Inputs]") -> "Sequence[Outputs]":
@@ -116,17 +120,6 @@ class EmotionEngine:
             masked=self._model.masked,
         )
         return [self._answer(emotions.values, emotions.missing) for emotions in found]
-
-    def _run_by(self, network: OnnxModel) -> Network:
-        return partial(self._run, network)
-
-    def _run(self, network: OnnxModel, waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        positions = np.arange(waveforms.shape[1])
-        if self._model.masked:
-            mask = (positions < lengths[:, np.newaxis]).astype(np.int64)
-            return network(WAVEFORM=waveforms, ATTENTION_MASK=mask)[self._model.output]
-        relative = (lengths / waveforms.shape[1]).astype(np.float32)
-        return network(WAVEFORM=waveforms, LENGTHS=relative)[self._model.output]
 
     def _answer(self, values: Floats, missing: dict[int, str]) -> "Outputs":
         status = Status(weights=self._weights, utterances=missing, note=self._model.note)

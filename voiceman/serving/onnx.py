@@ -78,17 +78,10 @@ def providers(args: Mapping[str, str]) -> list[Provider]:
     The CPU build of ONNX Runtime has no CUDA provider: the model then runs on the CPU, with
     the same results, and says so once in the log.
     """
-    kind, _, index = device_of(args).partition(":")
-    if kind == "cpu":
-        if args.get("model_instance_kind") == "GPU":
-            log.warning("this build of ONNX Runtime has no CUDA provider: running on the CPU")
+    if args.get("model_instance_kind") != "GPU":
         return ["CPUExecutionProvider"]
-    return [("CUDAExecutionProvider", {"device_id": int(index)}), "CPUExecutionProvider"]
-
-
-def device_of(args: Mapping[str, str]) -> str:
-    """Where a session of a Triton instance runs: "cpu" or "cuda:n"."""
-    on_gpu = args.get("model_instance_kind") == "GPU"
-    if not on_gpu or "CUDAExecutionProvider" not in ort.get_available_providers():
-        return "cpu"
-    return f"cuda:{args.get('model_instance_device_id', '0')}"
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        log.warning("this build of ONNX Runtime has no CUDA provider: running on the CPU")
+        return ["CPUExecutionProvider"]
+    device = int(args.get("model_instance_device_id", "0"))
+    return [("CUDAExecutionProvider", {"device_id": device}), "CPUExecutionProvider"]
