@@ -171,10 +171,10 @@ class Wav2Vec2:
         """[b, t, c] over its channels, or every channel over time."""
         if self.settings.feat_extract_norm == "layer":
             return norm(hidden)
-        over_time = nn.group_norm(
-            hidden.transpose(1, 2), len(norm.weight), norm.weight, norm.bias, norm.eps
-        )
-        return over_time.transpose(1, 2)
+        # As an image of height 1 with its channels last it is normalised without being turned.
+        image = hidden.transpose(1, 2)[:, :, None]
+        image = nn.group_norm(image, len(norm.weight), norm.weight, norm.bias, norm.eps)
+        return image[:, :, 0].transpose(1, 2)
 
     def _position(self, hidden: Tensor) -> Tensor:
         """What the neighbours say about the place: [b, t, d] to [b, t, d]."""
