@@ -139,7 +139,7 @@ FORENSIC_STEPS = (
     ),
     Model(
         "speaker_embedding",
-        (WAVEFORM, UTTERANCES),
+        (WAVEFORM, UTTERANCES, TURNS.as_optional()),
         (SPEAKER_EMBEDDING, SPEAKER_EMBEDDING_STATUS),
     ),
     Model("voice_features", (WAVEFORM, UTTERANCES), (VOICE_FEATURES, VOICE_FEATURES_STATUS)),

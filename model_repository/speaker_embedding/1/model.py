@@ -36,6 +36,7 @@ class TritonPythonModel:
     def _compute(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
         waveforms = [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch]
         utterances = [cast("Floats", inputs["UTTERANCES"]) for inputs in batch]
+        turns = [cast("Floats | None", inputs.get("TURNS")) for inputs in batch]
         return [
             {
                 "SPEAKER_EMBEDDING": found.vectors,
@@ -43,7 +44,7 @@ class TritonPythonModel:
                     weights=self._weights, utterances=found.missing
                 ).to_json(),
             }
-            for found in embed_utterances(waveforms, utterances, self._embed)
+            for found in embed_utterances(waveforms, utterances, turns, self._embed)
         ]
 
     def _embed(self, features: Floats) -> Floats:
