@@ -99,7 +99,7 @@ WINDOW_EVIDENCE = Tensor(
     "WINDOW_EVIDENCE", "BYTES", (-1,), "[w] EVIDENCE of every window of a recording, in order"
 )
 RECORDING_OPTIONS = Tensor(
-    "RECORDING_OPTIONS", "BYTES", (1,), "JSON object, see voiceman.analysis.summary"
+    "RECORDING_OPTIONS", "BYTES", (1,), "JSON object, see voiceman.analysis.recording_options"
 )
 SUMMARY = Tensor("SUMMARY", "BYTES", (1,), "JSON, voiceman.evidence.Summary")
 

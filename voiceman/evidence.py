@@ -201,17 +201,32 @@ class Speaker(TypedDict):
     score: Score
 
 
+class SpeakerTurn(TypedDict):
+    """Somebody speaks from start to end.
+
+    `overlap` is how many seconds of it others speak as well, on any channel.
+    """
+
+    start: float
+    end: float
+    speaker: str
+    overlap: float
+    channel: int | None
+
+
 class Summary(TypedDict):
     """The SUMMARY tensor: one recording.
 
     `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
-    first speak; UNKNOWN on a channel without any speaker embedding. `speech` and
-    `speech_with_text` are those of all windows together.
+    first speak; UNKNOWN on a channel without any speaker embedding. `speaker_turns`, by time,
+    say who speaks when, overlaps included. `speech` and `speech_with_text` are those of all
+    windows together.
     """
 
     schema: str
     utterance_speakers: list[str]
     speakers: list[Speaker]
+    speaker_turns: list[SpeakerTurn]
     speech: float | None
     speech_with_text: float | None
     score: Score

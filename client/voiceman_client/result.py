@@ -20,6 +20,7 @@ from voiceman.evidence import (
     Score,
     Segment,
     Speaker,
+    SpeakerTurn,
     Summary,
     Utterance,
     Word,
@@ -95,6 +96,7 @@ class Result(TypedDict):
     word_segments: list[SpokenWord]
     utterances: list[Utterance]
     speakers: list[Speaker]
+    speaker_turns: list[SpeakerTurn]
     speech: float | None
     speech_with_text: float | None
     score: Score
@@ -174,6 +176,7 @@ def assemble(
         word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
         utterances=utterances,
         speakers=summary["speakers"] if summary else [],
+        speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
         speech_with_text=summary["speech_with_text"] if summary else None,
         score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),

@@ -170,6 +170,19 @@ class _Window:
     turns: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be heard of a recording.
+
+    Attributes:
+        windows: of all channels, ordered by time.
+        turns: start, end (seconds), local speaker and channel of every speaker turn.
+    """
+
+    windows: list[_Window]
+    turns: list[tuple[float, float, int, int | None]]
+
+
 class Submission:
     """One run over many recordings against one server."""
 
@@ -233,14 +246,14 @@ class Submission:
             self._gate.finished(ticket)
 
     async def _process(self, path: Path, ticket: int) -> Result:
-        windows: list[_Window] = []
+        plan = _Plan([], [])
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
-            windows = await self._plan(recording)
+            plan = await self._plan(recording)
         finally:
-            self._gate.prepared(ticket, len(windows))
-        seconds = sum(window.span.seconds for window in windows)
+            self._gate.prepared(ticket, len(plan.windows))
+        seconds = sum(window.span.seconds for window in plan.windows)
         scale = recording.duration_s / seconds if seconds else 0.0
 
         async def hear(window: _Window) -> Heard:
@@ -250,19 +263,22 @@ class Submission:
             self._show(Progress(path, done_s=scale * window.span.seconds))
             return heard
 
-        heard = await _all(hear(window) for window in windows)
-        summary = await self._sum_up(heard) if heard else None
+        heard = await _all(hear(window) for window in plan.windows)
+        summary = await self._sum_up(heard, plan) if heard else None
         return assemble(recording, heard, summary, self._made)
 
-    async def _plan(self, recording: Recording) -> list[_Window]:
-        """Windows of all channels, ordered by time."""
-        windows: list[_Window] = []
+    async def _plan(self, recording: Recording) -> _Plan:
+        plan = _Plan([], [])
         for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
             pieces = plan_pieces(len(waveform))
             found = await _all(self._find_speech(waveform[p.start : p.end]) for p in pieces)
             speech = stitch(pieces, [answer[0] for answer in found])
             turns = stitch(pieces, [answer[1] for answer in found])
-            windows += [
+            plan.turns.extend(
+                (round(start, 3), round(end, 3), int(speaker), channel)
+                for start, end, speaker in turns.tolist()
+            )
+            plan.windows.extend(
                 _Window(
                     span,
                     channel,
@@ -270,8 +286,9 @@ class Submission:
                     clip_turns(turns, span),
                 )
                 for span in plan_windows(speech, waveform)
-            ]
-        return sorted(windows, key=lambda window: window.span.start)
+            )
+        plan.windows.sort(key=lambda window: window.span.start)
+        return plan
 
     async def _find_speech(
         self, waveform: Int16Waveform
@@ -303,13 +320,14 @@ class Submission:
         embeddings = read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE)
         return Heard(window.span, window.channel, json.loads(text), text, embeddings)
 
-    async def _sum_up(self, heard: Sequence[Heard]) -> Summary:
+    async def _sum_up(self, heard: Sequence[Heard], plan: _Plan) -> Summary:
         options = {
             "window_starts": [item.span.start_s for item in heard],
             "channels": [item.channel for item in heard],
             "speakers": self._options.speakers,
             "min_speakers": self._options.min_speakers,
             "max_speakers": self._options.max_speakers,
+            "turns": plan.turns,
         }
         inputs = {
             "WINDOW_EVIDENCE": [item.evidence_text for item in heard],
