@@ -145,11 +145,14 @@ class Score(TypedDict):
 class Utterance(TypedDict):
     """One speaker's turn inside a window and what the models found in it.
 
-    `unavailable` says for each model without an answer for this utterance why.
+    `overlap` is how many seconds of it several people talk at once: what the models found there
+    may be another's. None: nobody looked for speaker turns. `unavailable` says for each model
+    without an answer for this utterance why.
     """
 
     start: float
     end: float
+    overlap: float | None
     text: str
     words: list[Word]
     findings: list[Finding]

@@ -33,6 +33,7 @@ def utterance(start, end, text):
     return {
         "start": start,
         "end": end,
+        "overlap": 0.0,
         "text": text,
         "words": [],
         "findings": [],

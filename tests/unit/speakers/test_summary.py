@@ -24,6 +24,7 @@ def utterance(start, end, components=(), f0=None, score=None) -> Utterance:
     return {
         "start": start,
         "end": end,
+        "overlap": None,
         "text": "",
         "words": [],
         "findings": [],
