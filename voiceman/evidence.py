@@ -193,8 +193,22 @@ class Evidence(TypedDict):
     score: Score
 
 
+class KnownVoice(TypedDict):
+    """The enrolled voice that a speaker's resembles most.
+
+    `name` is None where the cosine `similarity` is below the `threshold`. Both are uncalibrated.
+    """
+
+    name: str | None
+    similarity: float
+    threshold: float
+
+
 class Speaker(TypedDict):
-    """One speaker of a recording."""
+    """One speaker of a recording.
+
+    `voice` stands in results that were made with enrolled voices; None: nothing to compare.
+    """
 
     id: str
     utterances: int
@@ -202,6 +216,7 @@ class Speaker(TypedDict):
     channel: int | None
     voice_features: dict[str, float | None]
     score: Score
+    voice: NotRequired[KnownVoice | None]
 
 
 class SpeakerTurn(TypedDict):

@@ -10,7 +10,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -26,6 +26,7 @@ from voiceman_client.decoding import DecoderPool
 from voiceman_client.planning import LocalTurn, Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
 from voiceman_client.transport import Server, read_array, read_text
+from voiceman_client.voices import Voice
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class SubmitOptions:
         speakers: how many speakers there are, when known.
         min_speakers: the fewest speakers.
         max_speakers: the most speakers.
+        voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
+            are not compared with anybody.
     """
 
     language: str = AUTO_LANGUAGE
@@ -51,6 +54,7 @@ class SubmitOptions:
     speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    voices: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before hours of work rest on it."""
@@ -76,6 +80,7 @@ class OptionValues(TypedDict, total=False):
     speakers: int | None
     min_speakers: int | None
     max_speakers: int | None
+    voices: str | None
 
 
 @dataclass(frozen=True)
@@ -165,12 +170,15 @@ class Submission:
         options: SubmitOptions,
         limits: Limits,
         show: Callable[[Progress], None],
+        *,
+        voices: Mapping[str, Voice] | None = None,
     ) -> None:
         self._server = server
         self._made = made
         self._options = options
         self._limits = limits
         self._show = show
+        self._voices = voices
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
@@ -237,7 +245,7 @@ class Submission:
 
         heard = await all_of(hear(window) for window in planned.windows)
         summary = await self._sum_up(heard, planned.turns) if heard else None
-        return assemble(recording, heard, summary, self._made)
+        return assemble(recording, heard, summary, self._made, self._voices)
 
     async def _hear(self, window: Window) -> Heard:
         options = WindowOptions(

@@ -24,8 +24,7 @@ class TritonPythonModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         folder = weights_folder(args)
-        manifest = read_manifest(folder)
-        self._weights = f"{manifest.name} {manifest.version}"
+        self._manifest = read_manifest(folder)
         self._model = open_model(folder / "speaker_embedding.onnx", args)
 
     def execute(
@@ -41,7 +40,9 @@ class TritonPythonModel:
             {
                 "SPEAKER_EMBEDDING": found.vectors,
                 "SPEAKER_EMBEDDING_STATUS": Status(
-                    weights=self._weights, utterances=found.missing
+                    weights=f"{self._manifest.name} {self._manifest.version}",
+                    utterances=found.missing,
+                    sha256=self._manifest.sha256,
                 ).to_json(),
             }
             for found in embed_utterances(waveforms, utterances, turns, self._embed)
