@@ -24,7 +24,7 @@ from voiceman.analysis.utterances import find_utterances
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.evidence import SpeakerTurn
-from voiceman.serving.onnx import open_model
+from voiceman.serving.ecapa import load_ecapa
 from voiceman.serving.segmentation import load_segmentation
 from voiceman_client.windows import Spans, clip_turns, plan_pieces, plan_windows, stitch
 
@@ -44,7 +44,7 @@ class Diarizer:
     def __post_init__(self) -> None:
         torch.set_num_threads(1)
         self._segmentation = load_segmentation(_weights("voice_activity"))
-        self._ecapa = open_model(_weights("speaker_embedding") / "speaker_embedding.onnx")
+        self._ecapa = load_ecapa(_weights("speaker_embedding"))
 
     def diarize(self, waveform: Int16Waveform, count: SpeakerCount) -> list[SpeakerTurn]:
         """Who speaks when.
@@ -76,15 +76,11 @@ class Diarizer:
             for window, known in zip(windows, inside, strict=True)
         ]
         sounds = [waveform[window.start : window.end] for window in windows]
-        found = embed_utterances(sounds, utterances, inside, self._network)
+        found = embed_utterances(sounds, utterances, inside, self._ecapa)
         spans = [u + window.start_s for u, window in zip(utterances, windows, strict=True)]
         none = np.zeros((0, SPEAKER_EMBEDDING_SIZE), np.float32)
         vectors = np.concatenate([none, *(f.vectors for f in found)])
         return Speech(vectors, np.concatenate([np.zeros((0, 2)), *spans]), [None] * len(vectors))
-
-    def _network(self, features: np.ndarray) -> np.ndarray:
-        lengths = np.ones(len(features), np.float32)
-        return self._ecapa(FEATURES=features, LENGTHS=lengths)["SPEAKER_EMBEDDING"]
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

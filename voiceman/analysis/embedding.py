@@ -60,7 +60,7 @@ def embed_utterances(
         utterances: [u, 2] start and end in seconds, for every window.
         turns: [t, 2] start and end in seconds, for every window; None: nobody knows who talks
             at once.
-        network: the exported ECAPA-TDNN.
+        network: ECAPA-TDNN.
 
     Raises:
         InvalidRequestError: a turn is not a number.

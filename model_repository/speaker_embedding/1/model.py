@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import numpy as np
+import torch
 import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.analysis.embedding import Floats, embed_utterances
 from voiceman.audio import Int16Waveform
 from voiceman.manifest import read_manifest
-from voiceman.serving.onnx import open_model
+from voiceman.serving.ecapa import load_ecapa
+from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.status import Status
 
@@ -23,9 +24,10 @@ class TritonPythonModel:
     """The Triton model; its work is `voiceman.analysis.embedding`."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        torch.set_num_threads(1)
         folder = weights_folder(args)
         self._manifest = read_manifest(folder)
-        self._model = open_model(folder / "speaker_embedding.onnx", args)
+        self._network = load_ecapa(folder, instance_device(args))
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
@@ -45,9 +47,5 @@ class TritonPythonModel:
                     sha256=self._manifest.sha256,
                 ).to_json(),
             }
-            for found in embed_utterances(waveforms, utterances, turns, self._embed)
+            for found in embed_utterances(waveforms, utterances, turns, self._network)
         ]
-
-    def _embed(self, features: Floats) -> Floats:
-        lengths = np.ones(len(features), np.float32)
-        return self._model(FEATURES=features, LENGTHS=lengths)["SPEAKER_EMBEDDING"]

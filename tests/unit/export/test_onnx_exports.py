@@ -5,13 +5,12 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
-from torch.nn.functional import normalize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from voiceman.errors import LicenceNotAcceptedError, WeightsError
-from voiceman_export import emotion_dimensional, speaker_embedding
+from voiceman_export import emotion_dimensional
 from voiceman_export.models import export_model
-from voiceman_export.speechbrain_lobes import ecapa_tdnn, imported
+from voiceman_export.speechbrain_lobes import imported
 
 LIMIT = 1e-4
 WAV2VEC2 = {
@@ -44,21 +43,6 @@ def randomise(module: torch.nn.Module) -> torch.nn.Module:
         elif name.endswith("running_mean"):
             buffer.normal_(std=0.1)
     return module.eval()
-
-
-def test_speaker_embeddings_are_speechbrain_s(repository, tmp_path):
-    settings = {"kernel_sizes": [5, 3, 3, 3, 1], "dilations": [1, 2, 3, 4, 1]}
-    source = randomise(ecapa_tdnn(input_size=80, channels=[32, 32, 32, 32, 96], **settings))
-    torch.save(source.state_dict(), tmp_path / speaker_embedding.CHECKPOINT)
-    folder = export_model(repository, "speaker_embedding", str(tmp_path)).folder
-    for batch, frames in ((1, 300), (3, 40)):
-        features = torch.randn(batch, frames, 80)
-        lengths = torch.linspace(1.0, 0.4, batch)
-        with torch.inference_mode():
-            expected = source(features, lengths=lengths).squeeze(1)
-        path = folder / speaker_embedding.FILE
-        found = run(path, FEATURES=features, LENGTHS=lengths)
-        assert (normalize(found) - normalize(expected)).abs().max() < LIMIT
 
 
 def dimensional_checkpoint(folder: Path) -> emotion_dimensional.EmotionDimensional:

@@ -9,7 +9,7 @@ import pytest
 from voiceman.analysis.embedding import embed_utterances
 from voiceman.analysis.segmentation import find_activity
 from voiceman.analysis.speakers import Speech, label_speakers
-from voiceman.serving.onnx import open_model
+from voiceman.serving.ecapa import load_ecapa
 from voiceman.serving.segmentation import load_segmentation
 
 pytestmark = pytest.mark.weights
@@ -39,10 +39,7 @@ def segmentation():
 
 @pytest.fixture(scope="module")
 def ecapa():
-    model = open_model(MODELS / "speaker_embedding" / "1" / "weights" / "speaker_embedding.onnx")
-    return lambda features: model(FEATURES=features, LENGTHS=np.ones(len(features), np.float32))[
-        "SPEAKER_EMBEDDING"
-    ]
+    return load_ecapa(MODELS / "speaker_embedding" / "1" / "weights")
 
 
 def frames(spans, duration_s: float) -> np.ndarray:
