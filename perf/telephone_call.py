@@ -8,7 +8,7 @@ reference that comes with the recording: speaker turns (RTTM) and timed text (ST
 
 Speakers, in frames of 10 ms without a collar: missed, false and confused speaker time as shares
 of the reference's speaker time; their sum is the diarization error rate (NIST RT-09) under the
-best pairing of names. An utterance has one speaker, so overlapped speech is missed once.
+best pairing of names. Those found are the result's speaker turns, overlaps included.
 
 Words are paired with the reference's by the alignment of the word error rate; only equal words
 count. `words_in_segment`: share whose midpoint lies in the reference segment of the word.
@@ -148,14 +148,14 @@ def main() -> None:
     turns, passages = read_rttm(folder / "sample.rttm"), read_stm(folder / "sample.stm")
     with address(arguments.server) as server:
         result = voiceman_client.process(folder / "sample.wav", server=server, language="en")
-    spoken = [Turn(u["start"], u["end"], u.get("speaker", "")) for u in result["utterances"]]
+    spoken = [Turn(t["start"], t["end"], t["speaker"]) for t in result["speaker_turns"]]
     duration_s = result["provenance"]["duration"]
     speakers, _ = compare_speakers(turns, spoken, duration_s)
     _, names = compare_speakers(passages, spoken, duration_s)
     figures = {
         "speakers_in_reference": len({turn.speaker for turn in turns}),
         "speakers_found": len(result["speakers"]),
-        "utterances": len(spoken),
+        "utterances": len(result["utterances"]),
         **speakers,
         **compare_words(passages, result["word_segments"], names),
     }

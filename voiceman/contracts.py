@@ -108,7 +108,7 @@ WINDOW_EVIDENCE = Tensor(
     "WINDOW_EVIDENCE", "BYTES", (-1,), "[w] EVIDENCE of every window of a recording, in order"
 )
 RECORDING_OPTIONS = Tensor(
-    "RECORDING_OPTIONS", "BYTES", (1,), "JSON object, see voiceman.analysis.summary"
+    "RECORDING_OPTIONS", "BYTES", (1,), "JSON object, see voiceman.analysis.recording_options"
 )
 SUMMARY = Tensor("SUMMARY", "BYTES", (1,), "JSON, voiceman.evidence.Summary")
 
@@ -148,7 +148,7 @@ FORENSIC_STEPS = (
     ),
     Model(
         "speaker_embedding",
-        (WAVEFORM, UTTERANCES),
+        (WAVEFORM, UTTERANCES, TURNS.as_optional()),
         (SPEAKER_EMBEDDING, SPEAKER_EMBEDDING_STATUS),
     ),
     Model("voice_features", (WAVEFORM, UTTERANCES), (VOICE_FEATURES, VOICE_FEATURES_STATUS)),

@@ -6,7 +6,8 @@
     │   ├── RecordingNotFoundError     no such file, or a folder without recordings
     │   ├── RecordingUnreadableError   no permission, empty, not audio, or damaged
     │   ├── NoAudioError               a container without a sound track
-    │   └── RecordingTooShortError     less sound than any model can work on
+    │   ├── RecordingTooShortError     less sound than any model can work on
+    │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
@@ -51,6 +52,10 @@ class NoAudioError(RecordingError):
 
 class RecordingTooShortError(RecordingError):
     """The recording holds less sound than any model can work on."""
+
+
+class SeveralSpeakersError(RecordingError):
+    """The recording holds more than one voice where there must be one."""
 
 
 class ResultNotWrittenError(VoicemanError):

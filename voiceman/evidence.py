@@ -145,11 +145,14 @@ class Score(TypedDict):
 class Utterance(TypedDict):
     """One speaker's turn inside a window and what the models found in it.
 
-    `unavailable` says for each model without an answer for this utterance why.
+    `overlap` is how many seconds of it several people talk at once: what the models found there
+    may be another's. None: nobody looked for speaker turns. `unavailable` says for each model
+    without an answer for this utterance why.
     """
 
     start: float
     end: float
+    overlap: float | None
     text: str
     words: list[Word]
     findings: list[Finding]
@@ -190,8 +193,22 @@ class Evidence(TypedDict):
     score: Score
 
 
+class KnownVoice(TypedDict):
+    """The enrolled voice that a speaker's resembles most.
+
+    `name` is None where the cosine `similarity` is below the `threshold`. Both are uncalibrated.
+    """
+
+    name: str | None
+    similarity: float
+    threshold: float
+
+
 class Speaker(TypedDict):
-    """One speaker of a recording."""
+    """One speaker of a recording.
+
+    `voice` stands in results that were made with enrolled voices; None: nothing to compare.
+    """
 
     id: str
     utterances: int
@@ -199,19 +216,35 @@ class Speaker(TypedDict):
     channel: int | None
     voice_features: dict[str, float | None]
     score: Score
+    voice: NotRequired[KnownVoice | None]
+
+
+class SpeakerTurn(TypedDict):
+    """Somebody speaks from start to end.
+
+    `overlap` is how many seconds of it others speak as well, on any channel.
+    """
+
+    start: float
+    end: float
+    speaker: str
+    overlap: float
+    channel: int | None
 
 
 class Summary(TypedDict):
     """The SUMMARY tensor: one recording.
 
     `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
-    first speak; UNKNOWN on a channel without any speaker embedding. `speech` and
-    `speech_with_text` are those of all windows together.
+    first speak; UNKNOWN on a channel without any speaker embedding. `speaker_turns`, by time,
+    say who speaks when, overlaps included. `speech` and `speech_with_text` are those of all
+    windows together.
     """
 
     schema: str
     utterance_speakers: list[str]
     speakers: list[Speaker]
+    speaker_turns: list[SpeakerTurn]
     speech: float | None
     speech_with_text: float | None
     score: Score

@@ -13,12 +13,14 @@ class Status:
         unavailable: why the whole model has no answer; empty: it has.
         utterances: reason by utterance index, for single utterances without an answer.
         note: what a reader must know about the domain of the weights.
+        sha256: of the weights, where others' numbers cannot be compared; empty elsewhere.
     """
 
     weights: str = ""
     unavailable: str = ""
     utterances: dict[int, str] = field(default_factory=dict[int, str])
     note: str = ""
+    sha256: str = ""
 
     def to_json(self) -> str:
         """As the text of a *_STATUS tensor."""
@@ -28,6 +30,7 @@ class Status:
                 "unavailable": self.unavailable,
                 "utterances": {str(index): why for index, why in self.utterances.items()},
                 "note": self.note,
+                "sha256": self.sha256,
             },
             ensure_ascii=False,
         )
@@ -39,4 +42,10 @@ class Status:
             return cls(unavailable="no status was sent")
         values = json.loads(text)
         utterances = {int(index): str(why) for index, why in values["utterances"].items()}
-        return cls(values["weights"], values["unavailable"], utterances, values["note"])
+        return cls(
+            values["weights"],
+            values["unavailable"],
+            utterances,
+            values["note"],
+            values["sha256"],
+        )

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from voiceman.errors import (
+    ConfigurationError,
     InvalidRequestError,
     ResultNotWrittenError,
     ServerNotReadyError,
@@ -127,6 +128,11 @@ class _Formats(click.ParamType[tuple[str, ...]]):
 @click.option("--min-speakers", type=click.IntRange(1), help="Fewest speakers.")
 @click.option("--max-speakers", type=click.IntRange(1), help="Most speakers.")
 @click.option(
+    "--voices",
+    type=click.Path(exists=True, dir_okay=False),
+    help="File of enrolled voices to compare the speakers with; see `enrol`.",
+)
+@click.option(
     "--in-flight",
     type=click.IntRange(1, 512),
     envvar="VOICEMAN_IN_FLIGHT",
@@ -201,6 +207,8 @@ def submit(
                         display.say(f"{outcome.path}: {line}")
                     if isinstance(error, ServerUnreachableError):
                         break
+        except ConfigurationError as err:
+            raise click.UsageError(str(err)) from err
         except (ServerUnreachableError, ServerNotReadyError) as err:
             failures.append(err)
             display.say(f"failed: {err}")
@@ -230,6 +238,36 @@ def _exit_code(failures: list[VoicemanError]) -> int:
     if any(isinstance(err, ServerUnreachableError) for err in failures):
         return UNREACHABLE
     return FAILED if failures else 0
+
+
+@main.command()
+@click.argument("name")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@server_option
+@click.option(
+    "--voices",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("voices.json"),
+    show_default=True,
+    help="File that holds the voices; made when missing.",
+)
+@click.pass_context
+def enroll(
+    context: click.Context, /, name: str, paths: tuple[str, ...], server: str, voices: Path
+) -> None:
+    """Store the voice of NAME, the only one who speaks in the recordings.
+
+    At least 10 s of speech are needed, from one recording or from several. A voice of the same
+    name is replaced. `submit --voices` then says which speakers are like it. The file holds
+    biometric data: it is readable by its owner only.
+    """
+    with Client(server) as client:
+        try:
+            voice = client.enrol(name, paths, voices)
+        except VoicemanError as err:
+            click.echo(str(err), err=True)
+            context.exit(_exit_code([err]))
+    click.echo(f"{voices}: {name}, {voice.speech:.1f} s of speech", err=True)
 
 
 @main.command()

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
+from voiceman_client.enrolment import embedding_model, enrol
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
     ModelStatus,
@@ -26,6 +27,7 @@ from voiceman_client.submit import (
     SubmitOptions,
 )
 from voiceman_client.transport import DEFAULT_SERVER, Server
+from voiceman_client.voices import EmbeddingModel, Voice, Voices, read_voices, write_voices
 
 T = TypeVar("T")
 
@@ -107,11 +109,17 @@ class Client:
         Raises:
             ServerUnreachableError: nobody answers at the server's address.
             ServerNotReadyError: it answers, but not all models are loaded.
+            ConfigurationError: the voices file cannot be used.
         """
         wanted = SubmitOptions(**options)
+        voices = read_voices(Path(wanted.voices)) if wanted.voices else None
         require_ready(self._server)
+        if voices and wanted.voices:
+            voices.check_model(self._embedding_model(), Path(wanted.voices))
         made = self._made(wanted)
-        submission = Submission(self._server, made, wanted, self._limits, show)
+        submission = Submission(
+            self._server, made, wanted, self._limits, show, voices=voices and voices.voices
+        )
         run = submission.run([Path(path) for path in paths])
         using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
 
@@ -132,6 +140,34 @@ class Client:
             self._closers.remove(close)
             if not self._loop.is_closed():
                 self._run(close())
+
+    def enrol(self, name: str, paths: Sequence[StrPath], voices: StrPath) -> Voice:
+        """Store a person's voice in a voices file, so that results can name it.
+
+        Args:
+            name: of the person; a voice of that name is replaced.
+            paths: recordings in which only this person speaks.
+            voices: the file; made when missing.
+
+        Raises:
+            RecordingError: a recording cannot be used, holds several voices, or they hold too
+                little speech.
+            ConfigurationError: the file cannot be read, or its voices were made by other weights.
+            ResultNotWrittenError: it cannot be written.
+            ServerError: the server failed; see `voiceman.errors`.
+        """
+        file = Path(voices)
+        known = read_voices(file) if file.exists() else None
+        model = self._embedding_model()
+        if known:
+            known.check_model(model, file)
+        recordings = [Path(path) for path in paths]
+        voice = self._run(enrol(self._server, recordings, self._limits.timeout_s))
+        write_voices(file, (known or Voices(model, {})).with_voice(name, voice))
+        return voice
+
+    def _embedding_model(self) -> EmbeddingModel:
+        return self._run(embedding_model(self._server, self._limits.timeout_s))
 
     def models(self) -> list[ModelStatus]:
         """What the server says of its models; raises ServerUnreachableError."""

@@ -20,11 +20,13 @@ from voiceman.evidence import (
     Score,
     Segment,
     Speaker,
+    SpeakerTurn,
     Summary,
     Utterance,
     Word,
 )
 from voiceman_client.decode import Recording
+from voiceman_client.voices import NOTE, Voice, recognise
 from voiceman_client.windows import Span
 
 _DIGITS = 3  # milliseconds
@@ -95,6 +97,7 @@ class Result(TypedDict):
     word_segments: list[SpokenWord]
     utterances: list[Utterance]
     speakers: list[Speaker]
+    speaker_turns: list[SpeakerTurn]
     speech: float | None
     speech_with_text: float | None
     score: Score
@@ -142,7 +145,11 @@ class Made:
 
 
 def assemble(
-    recording: Recording, heard: Sequence[Heard], summary: Summary | None, made: Made
+    recording: Recording,
+    heard: Sequence[Heard],
+    summary: Summary | None,
+    made: Made,
+    voices: Mapping[str, Voice] | None = None,
 ) -> Result:
     """Put the answers about the windows of a recording together.
 
@@ -151,6 +158,7 @@ def assemble(
         heard: the answers in the order in which `recording_summary` saw them.
         summary: the answer of `recording_summary`; None when there was no window.
         made: for the provenance.
+        voices: enrolled ones to compare the speakers with; None: nobody is compared.
     """
     speakers = iter(summary["utterance_speakers"] if summary else ())
     utterances: list[Utterance] = []
@@ -173,14 +181,15 @@ def assemble(
         segments=segments,
         word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
         utterances=utterances,
-        speakers=summary["speakers"] if summary else [],
+        speakers=_speakers(heard, summary, voices) if summary else [],
+        speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
         speech_with_text=summary["speech_with_text"] if summary else None,
         score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),
         windows=sorted((_window(item) for item in heard), key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
-        notes={name: note for item in heard for name, note in item.evidence["notes"].items()},
+        notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
         provenance=Provenance(
             source={"file": recording.source.path, **_without_path(recording)},
             duration=round(recording.duration_s, _DIGITS),
@@ -192,6 +201,28 @@ def assemble(
             models=_models(heard, made),
         ),
     )
+
+
+def _speakers(
+    heard: Sequence[Heard], summary: Summary, voices: Mapping[str, Voice] | None
+) -> list[Speaker]:
+    """The speakers, each beside the enrolled voice that is most like his."""
+    if voices is None:
+        return summary["speakers"]
+    spans = [(u["start"], u["end"]) for item in heard for u in item.evidence["utterances"]]
+    seconds = np.diff(np.array(spans).reshape(-1, 2), axis=1)[:, 0]
+    embeddings = np.concatenate([item.embeddings for item in heard])
+    known = recognise(voices, summary["utterance_speakers"], embeddings, seconds)
+    compared: list[Speaker] = []
+    for speaker in summary["speakers"]:
+        copied = speaker.copy()
+        copied["voice"] = known.get(speaker["id"])
+        compared.append(copied)
+    return compared
+
+
+def _notes(heard: Sequence[Heard]) -> dict[str, str]:
+    return {name: note for item in heard for name, note in item.evidence["notes"].items()}
 
 
 def _models(heard: Sequence[Heard], made: Made) -> dict[str, UsedModel]:

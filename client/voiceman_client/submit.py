@@ -10,29 +10,25 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
-from voiceman.audio import Int16Waveform
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import InvalidRequestError, RecordingError, VoicemanError
 from voiceman.evidence import Summary
 from voiceman.options import AUTO_LANGUAGE, WindowOptions
 from voiceman_client.channels import CHANNEL_MODES
-from voiceman_client.decode import Recording
 from voiceman_client.decoding import DecoderPool
+from voiceman_client.planning import LocalTurn, Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
 from voiceman_client.transport import Server, read_array, read_text
-from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
+from voiceman_client.voices import Voice
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,8 @@ class SubmitOptions:
         speakers: how many speakers there are, when known.
         min_speakers: the fewest speakers.
         max_speakers: the most speakers.
+        voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
+            are not compared with anybody.
     """
 
     language: str = AUTO_LANGUAGE
@@ -56,6 +54,7 @@ class SubmitOptions:
     speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    voices: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before hours of work rest on it."""
@@ -81,6 +80,7 @@ class OptionValues(TypedDict, total=False):
     speakers: int | None
     min_speakers: int | None
     max_speakers: int | None
+    voices: str | None
 
 
 @dataclass(frozen=True)
@@ -160,16 +160,6 @@ class _Gate:
         self._changed.set()
 
 
-@dataclass(frozen=True)
-class _Window:
-    """What goes to `forensic`."""
-
-    span: Span
-    channel: int | None
-    waveform: Int16Waveform
-    turns: npt.NDArray[np.float32]
-
-
 class Submission:
     """One run over many recordings against one server."""
 
@@ -180,12 +170,15 @@ class Submission:
         options: SubmitOptions,
         limits: Limits,
         show: Callable[[Progress], None],
+        *,
+        voices: Mapping[str, Voice] | None = None,
     ) -> None:
         self._server = server
         self._made = made
         self._options = options
         self._limits = limits
         self._show = show
+        self._voices = voices
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
@@ -233,56 +226,28 @@ class Submission:
             self._gate.finished(ticket)
 
     async def _process(self, path: Path, ticket: int) -> Result:
-        windows: list[_Window] = []
+        planned = Plan([], [])
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
-            windows = await self._plan(recording)
+            planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
         finally:
-            self._gate.prepared(ticket, len(windows))
-        seconds = sum(window.span.seconds for window in windows)
+            self._gate.prepared(ticket, len(planned.windows))
+        seconds = sum(window.span.seconds for window in planned.windows)
         scale = recording.duration_s / seconds if seconds else 0.0
 
-        async def hear(window: _Window) -> Heard:
+        async def hear(window: Window) -> Heard:
             async with self._in_flight:
                 self._gate.sent(ticket)
                 heard = await self._hear(window)
             self._show(Progress(path, done_s=scale * window.span.seconds))
             return heard
 
-        heard = await _all(hear(window) for window in windows)
-        summary = await self._sum_up(heard) if heard else None
-        return assemble(recording, heard, summary, self._made)
+        heard = await all_of(hear(window) for window in planned.windows)
+        summary = await self._sum_up(heard, planned.turns) if heard else None
+        return assemble(recording, heard, summary, self._made, self._voices)
 
-    async def _plan(self, recording: Recording) -> list[_Window]:
-        """Windows of all channels, ordered by time."""
-        windows: list[_Window] = []
-        for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
-            pieces = plan_pieces(len(waveform))
-            found = await _all(self._find_speech(waveform[p.start : p.end]) for p in pieces)
-            speech = stitch(pieces, [answer[0] for answer in found])
-            turns = stitch(pieces, [answer[1] for answer in found])
-            windows += [
-                _Window(
-                    span,
-                    channel,
-                    waveform[span.start : span.end],
-                    clip_turns(turns, span),
-                )
-                for span in plan_windows(speech, waveform)
-            ]
-        return sorted(windows, key=lambda window: window.span.start)
-
-    async def _find_speech(
-        self, waveform: Int16Waveform
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        async with self._pieces:
-            answer = await self._server.infer(
-                "voice_activity", {"WAVEFORM": waveform}, self._limits.timeout_s
-            )
-        return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")
-
-    async def _hear(self, window: _Window) -> Heard:
+    async def _hear(self, window: Window) -> Heard:
         options = WindowOptions(
             initial_prompt=self._options.initial_prompt,
             hotwords=self._options.hotwords,
@@ -303,13 +268,14 @@ class Submission:
         embeddings = read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE)
         return Heard(window.span, window.channel, json.loads(text), text, embeddings)
 
-    async def _sum_up(self, heard: Sequence[Heard]) -> Summary:
+    async def _sum_up(self, heard: Sequence[Heard], turns: Sequence[LocalTurn]) -> Summary:
         options = {
             "window_starts": [item.span.start_s for item in heard],
             "channels": [item.channel for item in heard],
             "speakers": self._options.speakers,
             "min_speakers": self._options.min_speakers,
             "max_speakers": self._options.max_speakers,
+            "turns": turns,
         }
         inputs = {
             "WINDOW_EVIDENCE": [item.evidence_text for item in heard],
@@ -318,13 +284,3 @@ class Submission:
         }
         answer = await self._server.infer("recording_summary", inputs, self._limits.timeout_s)
         return json.loads(read_text(answer, "SUMMARY"))
-
-
-async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """All results in order; the first failure cancels the others and is raised by itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return [task.result() for task in tasks]

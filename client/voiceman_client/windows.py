@@ -7,7 +7,7 @@ fits, because Whisper wants well-filled windows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ from voiceman.audio import (
     Int16Waveform,
 )
 
-# [k, 2] start and end, seconds. Not float32: after an hour that counts in quarter milliseconds.
+# [k, 2 or 3] start and end, seconds; of turns the speaker's number as well. Not float32: after an
+# hour that counts in quarter milliseconds.
 Spans = npt.NDArray[np.float64]
 
 OVERLAP_SAMPLES = 10 * SAMPLE_RATE_HZ  # as long as the segmentation model's own window
@@ -72,27 +73,35 @@ def stitch(pieces: Sequence[Span], answers: Sequence[npt.NDArray[np.float32]]) -
 
     Args:
         pieces: from `plan_pieces`.
-        answers: for each piece [k, 2 or more], start and end in seconds of the piece; the
-            speaker numbers of SPEAKER_TURNS hold within a piece only and are left out.
+        answers: for each piece [k, 2] or [k, 3], start and end in seconds of the piece; of
+            SPEAKER_TURNS the speaker as well, whose number holds within the piece only.
 
     Returns:
-        [k, 2] in seconds of the recording, sorted; spans that a seam cut are joined again.
+        The same in seconds of the recording, sorted; spans that a seam cut are joined again.
+        A speaker keeps the number over a seam that cuts a turn; otherwise no number is used
+        in two pieces.
     """
     seams = [(right.start_s + left.end_s) / 2 for left, right in pairwise(pieces)]
     joined: list[list[float]] = []
+    unused = count()
     for index, (piece, answer) in enumerate(zip(pieces, answers, strict=True)):
         low = seams[index - 1] if index else 0.0
         high = seams[index] if index < len(seams) else piece.end_s
         cut = [span for span in joined if low - span[1] <= _SEAM_S]
-        for start, end in sorted((answer[:, :2].astype(np.float64) + piece.start_s).tolist()):
-            span = [max(start, low), min(end, high)]
-            if span[1] <= span[0]:
+        numbers: dict[float, float] = {}  # by number in the piece
+        for start_s, end_s, *speaker in sorted(answer.astype(np.float64).tolist()):
+            start, end = max(piece.start_s + start_s, low), min(piece.start_s + end_s, high)
+            if end <= start:
                 continue
-            if index and span[0] - low <= _SEAM_S and cut:
-                cut.pop(0)[1] = span[1]
+            if index and start - low <= _SEAM_S and cut:
+                begun = cut.pop(0)
+                begun[1] = end
+                numbers.update(zip(speaker, begun[2:], strict=True))
             else:
-                joined.append(span)
-    return np.array(sorted(joined), np.float64).reshape(-1, 2)
+                for number in speaker:
+                    numbers.setdefault(number, next(unused))
+                joined.append([start, end, *(numbers[number] for number in speaker)])
+    return np.array(sorted(joined), np.float64).reshape(-1, answers[0].shape[1])
 
 
 def plan_windows(speech: Spans, waveform: Int16Waveform) -> list[Span]:
@@ -123,7 +132,7 @@ def plan_windows(speech: Spans, waveform: Int16Waveform) -> list[Span]:
 
 def clip_turns(turns: Spans, window: Span) -> npt.NDArray[np.float32]:
     """The speaker turns inside a window, [t, 2] in seconds of the window; t may be 0."""
-    clipped = np.clip(turns - window.start_s, 0.0, window.seconds)
+    clipped = np.clip(turns[:, :2] - window.start_s, 0.0, window.seconds)
     kept = clipped[clipped[:, 1] - clipped[:, 0] >= _MIN_TURN_S]
     return kept.astype(np.float32).reshape(-1, 2)
 

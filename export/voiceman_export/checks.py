@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
@@ -15,6 +14,7 @@ from transformers.audio_utils import mel_filter_bank, spectrogram, window_functi
 from voiceman.analysis.segmentation import WINDOW_SAMPLES
 from voiceman.errors import WeightsError
 from voiceman.manifest import read_manifest, verify
+from voiceman.serving.ecapa import load_ecapa
 from voiceman.serving.emotion_networks import load_categorical, load_dimensional
 from voiceman.serving.guard import Network
 from voiceman.serving.segmentation import load_segmentation
@@ -132,13 +132,11 @@ def _check_whisper(folder: Path, source: Checkpoint) -> Iterator[Parity]:
 def _check_speaker_embedding(folder: Path, source: Checkpoint) -> Iterator[Parity]:
     features = _filterbank(_speech()).unfold(0, 300, 300).transpose(1, 2)[:4].contiguous()
     features = features - features.mean(dim=1, keepdim=True)
-    lengths = torch.tensor([1.0, 0.9, 0.5, 0.2])
     model = speaker_embedding.load(source.path)
     with torch.inference_mode():
-        expected = torch.nn.functional.normalize(model(features, lengths))
-    inputs = {"FEATURES": features, "LENGTHS": lengths}
-    found = _run(folder / speaker_embedding.FILE, inputs)
-    found = torch.nn.functional.normalize(found)
+        expected = torch.nn.functional.normalize(model(features, torch.ones(len(features))))
+    network = load_ecapa(folder, dtype=torch.float32)
+    found = torch.nn.functional.normalize(torch.from_numpy(network(features.numpy())))
     yield _parity("speaker_embedding", "speechbrain, unit embeddings", found, expected)
 
 
@@ -203,13 +201,6 @@ _CHECKS: Mapping[str, Callable[[Path, Checkpoint], Iterator[Parity]]] = {
 
 def _parity(model: str, reference: str, found: torch.Tensor, expected: torch.Tensor) -> Parity:
     return Parity(model, reference, (found - expected).abs().max().item(), FP32_LIMIT)
-
-
-def _run(path: Path, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """The one output of an ONNX file."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-    return torch.from_numpy(np.asarray(found))
 
 
 def _speech() -> NDArray[np.float32]:

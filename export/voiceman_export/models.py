@@ -70,6 +70,7 @@ MODELS = {
             "ECAPA-TDNN, from speechbrain's folder (embedding_model.ckpt)",
             default="ecapa",
             patterns=("embedding_model.ckpt",),
+            revision=2,
         ),
         Model(
             "voice_activity",

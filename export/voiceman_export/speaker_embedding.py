@@ -3,19 +3,16 @@
 from pathlib import Path
 
 import torch
-from torch.export import Dim
+from safetensors.torch import save_file
 
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import WeightsError
-from voiceman_export.onnx_graph import write_onnx
+from voiceman.serving.ecapa import FILE, load_ecapa
 from voiceman_export.sources import Checkpoint
 from voiceman_export.speechbrain_lobes import ecapa_tdnn
 
-FILE = "speaker_embedding.onnx"
 CHECKPOINT = "embedding_model.ckpt"
 MEL_BINS = 80
-# The widest dilated filter is padded by mirroring 4 frames.
-MIN_FRAMES = 5
 
 
 class SpeakerEmbedding(torch.nn.Module):
@@ -66,13 +63,11 @@ def load(folder: Path) -> SpeakerEmbedding:
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
-    """Write the ONNX file; returns the precision."""
-    model = load(checkpoint.path)
-    inputs = {
-        "FEATURES": torch.zeros(2, 200, MEL_BINS),
-        "LENGTHS": torch.tensor([1.0, 0.5]),
-    }
-    batch, time = Dim("batch"), Dim("time", min=MIN_FRAMES)
-    dynamic = {"FEATURES": {0: batch, 1: time}, "LENGTHS": {0: batch}}
-    write_onnx(model, inputs, "SPEAKER_EMBEDDING", folder / FILE, dynamic, strict=True)
+    """Write the tensors under their names in the checkpoint; returns the precision.
+
+    Raises:
+        WeightsError: not a checkpoint that the server could read.
+    """
+    save_file(load(checkpoint.path).ecapa.state_dict(), folder / FILE)
+    load_ecapa(folder)
     return "fp32"

@@ -37,7 +37,7 @@ def test_nothing_heavy_is_installed(installed):
 
 
 def test_help_works_for_every_command(installed):
-    for command in ([], ["submit"], ["models"], ["health"]):
+    for command in ([], ["submit"], ["enroll"], ["models"], ["health"]):
         assert "Usage: voiceman-client" in run(installed / "voiceman-client", *command, "--help")
 
 

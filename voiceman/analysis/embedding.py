@@ -1,4 +1,8 @@
-"""From utterances to speaker embeddings: what is cut, what is batched, what is refused."""
+"""From utterances to speaker embeddings: what is cut, what is batched, what is refused.
+
+Where several people talk at once, an embedding is nobody's: of every utterance only what one
+person says alone is embedded. Utterances are disjoint, so no second is ever embedded twice.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voiceman.analysis.cutting import cut_utterance
+from voiceman.analysis.cutting import NOTHING, cut_utterance
 from voiceman.analysis.fbank import HOP_SAMPLES, log_mel_features
+from voiceman.analysis.overlap import Spans, find_overlaps
+from voiceman.analysis.utterances import check_turns
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 
@@ -40,7 +46,10 @@ class Embeddings:
 
 
 def embed_utterances(
-    waveforms: Sequence[Int16Waveform], utterances: Sequence[Floats], network: Network
+    waveforms: Sequence[Int16Waveform],
+    utterances: Sequence[Floats],
+    turns: Sequence[Floats | None],
+    network: Network,
 ) -> list[Embeddings]:
     """Embed the utterances of several windows.
 
@@ -49,16 +58,23 @@ def embed_utterances(
     Args:
         waveforms: INT16 [n] of every window.
         utterances: [u, 2] start and end in seconds, for every window.
-        network: the exported ECAPA-TDNN.
+        turns: [t, 2] start and end in seconds, for every window; None: nobody knows who talks
+            at once.
+        network: ECAPA-TDNN.
+
+    Raises:
+        InvalidRequestError: a turn is not a number.
     """
     found = [
         Embeddings(np.full((len(spans), SPEAKER_EMBEDDING_SIZE), np.nan, np.float32), {})
         for spans in utterances
     ]
     by_length: dict[int, list[tuple[int, int, Waveform]]] = {}
-    for window, (waveform, spans) in enumerate(zip(waveforms, utterances, strict=True)):
+    windows = zip(waveforms, utterances, turns, strict=True)
+    for window, (waveform, spans, known) in enumerate(windows):
+        overlaps = _overlaps(known)
         for index, span in enumerate(spans):
-            cut = _whole_steps(cut_utterance(waveform, span, MIN_UTTERANCE_S))
+            cut = _whole_steps(cut_utterance(waveform, span, MIN_UTTERANCE_S, overlaps))
             if isinstance(cut, str):
                 found[window].missing[index] = cut
             else:
@@ -72,6 +88,13 @@ def embed_utterances(
                 if not np.isfinite(vector).all():
                     found[window].missing[index] = "the embedding is not finite"
     return found
+
+
+def _overlaps(turns: Floats | None) -> Spans:
+    if turns is None:
+        return NOTHING
+    check_turns(turns)
+    return find_overlaps(turns)
 
 
 def _whole_steps(cut: Waveform | str) -> Waveform | str:

@@ -139,6 +139,25 @@ def join_windows(classes: Floats, starts: Sequence[int]) -> tuple[Floats, Floats
     return speech / counts, speakers / counts[:, np.newaxis]
 
 
+def most_probable_speakers(speakers: Floats) -> npt.NDArray[np.bool_]:
+    """Who talks in every frame: as many as are expected, those who are the most probable.
+
+    pyannote's rule (Bredin, pyannote.audio 2.1 speaker diarization pipeline, Interspeech 2023),
+    with probabilities where pyannote counts decisions. Where windows disagree about who of two
+    talks, neither may be likelier than not, although somebody surely does; such speech, overlap
+    above all, would be missed if every speaker had to pass the threshold alone.
+
+    Args:
+        speakers: [f, 3] probability of every speaker.
+
+    Returns:
+        [f, 3] one truth value per frame and speaker.
+    """
+    expected = np.floor(speakers.sum(axis=1, keepdims=True) + THRESHOLD)
+    ranks = np.argsort(np.argsort(-speakers, axis=1, kind="stable"), axis=1, kind="stable")
+    return ranks < expected
+
+
 def active_regions(active: npt.NDArray[np.bool_], duration_s: float) -> Floats:
     """Times of the runs of active frames.
 
@@ -193,7 +212,7 @@ def _cut(waveform: Floats, starts: Sequence[int]) -> Floats:
 
 def _activity(speech: Floats, speakers: Floats, sample_count: int) -> Activity:
     duration_s = sample_count / SAMPLE_RATE_HZ
-    bridged = bridge_pauses(speakers > THRESHOLD)
+    bridged = bridge_pauses(most_probable_speakers(speakers))
     rows = [
         np.insert(region, 2, speaker)
         for speaker in range(SPEAKER_COUNT)

@@ -14,16 +14,12 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
+from voiceman.voices import MIN_ANCHOR_S, SAME_SPEAKER_SIMILARITY
+
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 
 UNKNOWN = "UNKNOWN"  # nobody on the channel has an embedding
-# Clusters whose mean cosine similarity is lower are different speakers. Set between what turns
-# of 2 s and more showed on 64 clips in 11 languages: by one speaker 0.74 (median), by two
-# speakers of a call below 0.27 (three pairs of four), of two clips below 0.39 (99 of 100).
-# Uncalibrated: the turns were the segmentation's own.
-SAME_SPEAKER_SIMILARITY = 0.4
-MIN_ANCHOR_S = 2.0  # uncalibrated
 # The longest utterances of a recording that are clustered: bounds memory at 16 MB.
 MAX_ANCHORS = 2_000
 # Larger than every cosine distance, so that channels are merged last, which is never.

@@ -1,28 +1,20 @@
 """One recording from its windows: speakers, their voices, and the scores added up.
 
-RECORDING_OPTIONS is a JSON object; an empty string stands for all defaults:
-
-    window_starts   start of every window in the recording, seconds; default: one after another
-    channels        channel of every window, or null for a mixdown; default: all null
-    speakers        number of speakers, if known
-    min_speakers    the fewest speakers, if known
-    max_speakers    the most speakers, if known
-
 A speaker, and the recording, is as notable as the most notable utterance: means would bury one
 grave sentence in an hour of small talk. Its components are shown with their means over all
 utterances, weighted by duration. Coverage is measured over all utterances, weighted likewise.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import cast
 
 import numpy as np
 
 from voiceman.analysis.coverage import SHARE, add_up, why_unknown
-from voiceman.analysis.speakers import UNKNOWN, Floats, SpeakerCount, Speech, label_speakers
+from voiceman.analysis.recording_options import RecordingOptions
+from voiceman.analysis.speaker_turns import name_turns
+from voiceman.analysis.speakers import UNKNOWN, Floats, Speech, label_speakers
 from voiceman.contracts import VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import (
@@ -34,22 +26,6 @@ from voiceman.evidence import (
     Summary,
     Utterance,
 )
-from voiceman.options import parse_object
-
-
-@dataclass(frozen=True)
-class RecordingOptions:
-    """RECORDING_OPTIONS, checked; see the module.
-
-    Attributes:
-        window_starts: [w] seconds; None: one after another.
-        channels: [w]; None: a mixdown.
-        count: what is known about the number of speakers.
-    """
-
-    window_starts: tuple[float, ...] | None
-    channels: tuple[int | None, ...] | None
-    count: SpeakerCount
 
 
 @dataclass(frozen=True)
@@ -66,35 +42,6 @@ class _Spoken:
         return max(self.end - self.start, 0.0)
 
 
-def parse_recording_options(text: str) -> RecordingOptions:
-    """Parse a RECORDING_OPTIONS tensor.
-
-    Raises:
-        InvalidRequestError: not a JSON object, an unknown key, a wrong type or range; names
-            the option.
-    """
-    values = parse_object(text, "RECORDING_OPTIONS")
-    known = ("window_starts", "channels", "speakers", "min_speakers", "max_speakers")
-    for name in values:
-        if name not in known:
-            raise InvalidRequestError(
-                f"RECORDING_OPTIONS: unknown option {name!r}; known are {', '.join(known)}"
-            )
-    numbers = {name: _positive(values.get(name), name) for name in known[2:]}
-    fewest, most = numbers["min_speakers"], numbers["max_speakers"]
-    if fewest is not None and most is not None and fewest > most:
-        raise InvalidRequestError(
-            f"RECORDING_OPTIONS: min_speakers is {fewest}, more than max_speakers, {most}"
-        )
-    starts = _items(values.get("window_starts"), "window_starts", (int, float))
-    channels = _items(values.get("channels"), "channels", (int, type(None)))
-    return RecordingOptions(
-        None if starts is None else tuple(float(cast("float", start)) for start in starts),
-        None if channels is None else tuple(cast("int | None", item) for item in channels),
-        SpeakerCount(numbers["speakers"], fewest, most),
-    )
-
-
 def summarise(
     windows: Sequence[Evidence | None], embeddings: Floats, options: RecordingOptions
 ) -> Summary:
@@ -103,7 +50,7 @@ def summarise(
     Args:
         windows: EVIDENCE of every window in order; None: the window has none.
         embeddings: [u, 192] SPEAKER_EMBEDDING of all windows' utterances in their order.
-        options: see `parse_recording_options`.
+        options: see `voiceman.analysis.recording_options`.
 
     Raises:
         InvalidRequestError: the numbers of windows, starts, channels or embeddings differ.
@@ -118,7 +65,8 @@ def summarise(
         )
     spans = np.array([(item.start, item.end) for item in spoken]).reshape(-1, 2)
     channels = [item.channel for item in spoken]
-    labels = label_speakers(Speech(embeddings, spans, channels), options.count)
+    speech = Speech(embeddings, spans, channels)
+    labels = label_speakers(speech, options.count)
     heard = [window for window in windows if window]
     unavailable: dict[str, str] = {}
     for window in heard:
@@ -132,6 +80,8 @@ def summarise(
             f"{missing} of {len(spoken)} utterances have none; they bear the speaker of the "
             "nearest utterance in time"
         )
+    if options.turns is None:
+        unavailable["speaker_turns"] = "no turns came with the request"
     return Summary(
         schema=SUMMARY_SCHEMA,
         utterance_speakers=labels,
@@ -139,6 +89,7 @@ def summarise(
             _speaker(name, [s for s, label in zip(spoken, labels, strict=True) if label == name])
             for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
         ],
+        speaker_turns=name_turns(options.turns or (), speech, labels),
         speech=speech_s,
         speech_with_text=with_text,
         score=_score(spoken),
@@ -224,24 +175,3 @@ def _with_mean(component: Component, top: _Spoken, spoken: Sequence[_Spoken]) ->
         weight=component["weight"],
         reason=reason,
     )
-
-
-def _positive(value: object, name: str) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidRequestError(f"RECORDING_OPTIONS: {name} is {value!r}, expected 1 or more")
-    return value
-
-
-def _items(value: object, name: str, types: tuple[type, ...]) -> list[object] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list):
-        raise InvalidRequestError(f"RECORDING_OPTIONS: {name} is {value!r}, expected a list")
-    items = cast("list[object]", value)
-    for item in items:
-        wrong = not isinstance(item, types) or isinstance(item, bool)
-        if wrong or (isinstance(item, float) and not math.isfinite(item)):
-            raise InvalidRequestError(f"RECORDING_OPTIONS: {name} holds {item!r}, not a number")
-    return items

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from voiceman.analysis.coverage import detected_speech, measure, why_unknown
 from voiceman.analysis.crime_language import find
+from voiceman.analysis.overlap import covered_s, find_overlaps
 from voiceman.analysis.pattern_tables import Tables
 from voiceman.analysis.scoring import (
     DISCLAIMER,
@@ -17,7 +18,7 @@ from voiceman.analysis.scoring import (
     highest,
     score_utterance,
 )
-from voiceman.analysis.utterances import assign_words, words_of
+from voiceman.analysis.utterances import assign_words, check_turns, words_of
 from voiceman.contracts import EMOTION_CATEGORIES, EMOTION_DIMENSIONS, VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import (
@@ -195,6 +196,15 @@ def _nothing_said() -> AlignedTranscript:
     )
 
 
+def _overlap(found: WindowFindings, index: int) -> float | None:
+    """How many seconds of an utterance several people talk at once; None: nobody knows."""
+    if found.turns is None:
+        return None
+    check_turns(found.turns)
+    start, end = covered_s(find_overlaps(found.turns), np.nan_to_num(found.utterances[index]))
+    return round(float(end - start), _DIGITS)
+
+
 def _utterance(
     found: WindowFindings,
     index: int,
@@ -216,6 +226,7 @@ def _utterance(
     return Utterance(
         start=start,
         end=end,
+        overlap=_overlap(found, index),
         text=text,
         words=list(words),
         findings=findings or [],

@@ -9,8 +9,9 @@ from typing import cast
 import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
+from voiceman.analysis.recording_options import parse_recording_options
 from voiceman.analysis.speakers import Floats
-from voiceman.analysis.summary import parse_recording_options, summarise
+from voiceman.analysis.summary import summarise
 from voiceman.evidence import Evidence
 from voiceman.options import parse_object
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import numpy as np
+import torch
 import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.analysis.embedding import Floats, embed_utterances
 from voiceman.audio import Int16Waveform
 from voiceman.manifest import read_manifest
-from voiceman.serving.onnx import open_model
+from voiceman.serving.ecapa import load_ecapa
+from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.status import Status
 
@@ -23,10 +24,10 @@ class TritonPythonModel:
     """The Triton model; its work is `voiceman.analysis.embedding`."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        torch.set_num_threads(1)
         folder = weights_folder(args)
-        manifest = read_manifest(folder)
-        self._weights = f"{manifest.name} {manifest.version}"
-        self._model = open_model(folder / "speaker_embedding.onnx", args)
+        self._manifest = read_manifest(folder)
+        self._network = load_ecapa(folder, instance_device(args))
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
@@ -36,16 +37,15 @@ class TritonPythonModel:
     def _compute(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
         waveforms = [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch]
         utterances = [cast("Floats", inputs["UTTERANCES"]) for inputs in batch]
+        turns = [cast("Floats | None", inputs.get("TURNS")) for inputs in batch]
         return [
             {
                 "SPEAKER_EMBEDDING": found.vectors,
                 "SPEAKER_EMBEDDING_STATUS": Status(
-                    weights=self._weights, utterances=found.missing
+                    weights=f"{self._manifest.name} {self._manifest.version}",
+                    utterances=found.missing,
+                    sha256=self._manifest.sha256,
                 ).to_json(),
             }
-            for found in embed_utterances(waveforms, utterances, self._embed)
+            for found in embed_utterances(waveforms, utterances, turns, self._network)
         ]
-
-    def _embed(self, features: Floats) -> Floats:
-        lengths = np.ones(len(features), np.float32)
-        return self._model(FEATURES=features, LENGTHS=lengths)["SPEAKER_EMBEDDING"]

@@ -33,6 +33,7 @@ def utterance(start, end, text):
     return {
         "start": start,
         "end": end,
+        "overlap": 0.0,
         "text": text,
         "words": [],
         "findings": [],
@@ -86,6 +87,10 @@ def summary(*speakers):
                 "score": SCORE,
             }
             for speaker in sorted(set(speakers))
+        ],
+        "speaker_turns": [
+            {"start": 1.0, "end": 2.5, "speaker": name, "overlap": 0.5, "channel": None}
+            for name in sorted(set(speakers))
         ],
         "speech": 8.0,
         "speech_with_text": 0.75,

@@ -86,6 +86,7 @@ class FakeServer:
                 {
                     "utterance_speakers": speakers,
                     "speakers": [],
+                    "speaker_turns": [],
                     "speech": 1.0,
                     "speech_with_text": 1.0,
                     "score": SCORE,

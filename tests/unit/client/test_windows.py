@@ -59,7 +59,16 @@ def test_simultaneous_turns_survive_a_seam():
     pieces = plan_pieces(500 * SAMPLE_RATE_HZ)
     first = np.array([[280, 300, 0], [290, 300, 1]], np.float32)
     second = np.array([[0, 30, 1], [0, 20, 0]], np.float32)
-    np.testing.assert_allclose(stitch(pieces, [first, second]), [[280, 310], [290, 320]])
+    np.testing.assert_allclose(stitch(pieces, [first, second]), [[280, 310, 0], [290, 320, 1]])
+
+
+def test_a_speaker_keeps_the_number_over_a_seam_that_cuts_a_turn():
+    pieces = plan_pieces(500 * SAMPLE_RATE_HZ)
+    first = np.array([[280, 300, 2], [285, 289, 0]], np.float32)
+    second = np.array([[0, 30, 1], [40, 50, 2], [60, 70, 1]], np.float32)
+    found = stitch(pieces, [first, second])
+    assert found[:, 2].tolist() == [0, 1, 2, 0]
+    assert found[:, :2].tolist() == [[280, 320], [285, 289], [330, 340], [350, 360]]
 
 
 def test_windows_end_at_pauses_and_are_as_long_as_fits():

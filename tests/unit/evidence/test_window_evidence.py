@@ -258,3 +258,14 @@ def test_the_precision_that_whisper_computed_in_stands_beside_its_weights():
     heard = json.dumps({**json.loads(transcript("네")), "computed_in": "int8"})
     evidence = we.gather(found(heard, [(0, 1)]), TABLES, {"whisper": weights})
     assert evidence["models"] == {"whisper": {**weights, "computed_in": "int8"}}
+
+
+def test_overlapped_speech_is_marked_in_the_utterances():
+    turns = [(0, 5), (3, 10), (4, 4.5)]
+    evidence = gathered(found(transcript(""), [(0, 4), (4, 10), (12, 13)], turns=turns))
+    assert [u["overlap"] for u in evidence["utterances"]] == [1.0, 1.0, 0.0]
+
+
+def test_overlap_is_null_where_nobody_looked_for_turns():
+    evidence = gathered(found(transcript(""), [(0, 4)], turns=None))
+    assert evidence["utterances"][0]["overlap"] is None

@@ -17,6 +17,7 @@ from voiceman.analysis.segmentation import (
     bridge_pauses,
     find_activity,
     join_windows,
+    most_probable_speakers,
     window_starts,
 )
 from voiceman.errors import InvalidRequestError
@@ -125,3 +126,20 @@ def test_only_short_silences_in_which_nobody_speaks_are_bridged():
     assert bridged[:30, 0].all()
     assert not bridged[30:80, 0].any()
     np.testing.assert_array_equal(bridged[:, 1:], active[:, 1:])
+
+
+def test_as_many_speakers_talk_as_are_expected():
+    probabilities = np.array(
+        [
+            (0.45, 0.4, 0.1),  # windows disagree about who, not about whether
+            (0.9, 0.4, 0.3),
+            (0.2, 0.2, 0.05),
+            (0.6, 0.3, 0.5),
+            (0.0, 0.0, 0.5),
+        ],
+        np.float32,
+    )
+    np.testing.assert_array_equal(
+        most_probable_speakers(probabilities),
+        [(1, 0, 0), (1, 1, 0), (0, 0, 0), (1, 0, 0), (0, 0, 1)],
+    )

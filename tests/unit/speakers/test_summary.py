@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from voiceman.analysis.summary import parse_recording_options, summarise
+from voiceman.analysis.recording_options import parse_recording_options
+from voiceman.analysis.summary import summarise
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import Component, Evidence, Score, Utterance
 
@@ -23,6 +24,7 @@ def utterance(start, end, components=(), f0=None, score=None) -> Utterance:
     return {
         "start": start,
         "end": end,
+        "overlap": None,
         "text": "",
         "words": [],
         "findings": [],
@@ -142,6 +144,24 @@ def test_nothing_said_and_warm_up():
     assert parse_recording_options("").window_starts is None
 
 
+def test_turns_of_the_whole_recording_bear_the_speakers_names():
+    windows = [window(utterance(0, 4), utterance(4, 8)), window(utterance(0, 12))]
+    turns = [[0, 5, 0, None], [4, 8, 1, None], [60, 72, 2, None]]
+    found = summary(windows, [ALICE, BOB, ALICE], window_starts=[0, 60], turns=turns)
+    assert [(t["start"], t["end"], t["speaker"], t["overlap"]) for t in found["speaker_turns"]] == [
+        (0, 5, "SPEAKER_00", 1),
+        (4, 8, "SPEAKER_01", 1),
+        (60, 72, "SPEAKER_00", 0),
+    ]
+    assert "speaker_turns" not in found["unavailable"]
+
+
+def test_without_turns_nobody_knows_who_speaks_when():
+    found = summary([window(utterance(0, 4))], [ALICE])
+    assert found["speaker_turns"] == []
+    assert "turns" in found["unavailable"]["speaker_turns"]
+
+
 def test_a_window_without_evidence_is_skipped():
     found = summary([window(utterance(0, 4)), None, window(utterance(0, 4))], [ALICE, BOB])
     assert found["utterance_speakers"] == ["SPEAKER_00", "SPEAKER_01"]
@@ -164,6 +184,11 @@ def test_embeddings_must_match_the_utterances():
         ({"window_starts": [float("nan")]}, "window_starts holds nan"),
         ({"window_starts": [0.0, 1.0]}, "2 items for 1 windows"),
         ({"channels": [0, 1]}, "2 items for 1 windows"),
+        ({"turns": 1}, "turns is 1, expected a list"),
+        ({"turns": [[0, 1, 0]]}, r"turns hold \[0, 1, 0\]"),
+        ({"turns": [[1, 0, 0, None]]}, r"turns hold \[1, 0, 0, None\]"),
+        ({"turns": [[0, float("inf"), 0, None]]}, "turns hold"),
+        ({"turns": [[0, 1, 0, "left"]]}, "turns hold"),
     ],
 )
 def test_wrong_options_are_refused_by_name(options, message):

@@ -9,7 +9,7 @@ import pytest
 from voiceman.analysis.embedding import embed_utterances
 from voiceman.analysis.segmentation import find_activity
 from voiceman.analysis.speakers import Speech, label_speakers
-from voiceman.serving.onnx import open_model
+from voiceman.serving.ecapa import load_ecapa
 from voiceman.serving.segmentation import load_segmentation
 
 pytestmark = pytest.mark.weights
@@ -39,10 +39,7 @@ def segmentation():
 
 @pytest.fixture(scope="module")
 def ecapa():
-    model = open_model(MODELS / "speaker_embedding" / "1" / "weights" / "speaker_embedding.onnx")
-    return lambda features: model(FEATURES=features, LENGTHS=np.ones(len(features), np.float32))[
-        "SPEAKER_EMBEDDING"
-    ]
+    return load_ecapa(MODELS / "speaker_embedding" / "1" / "weights")
 
 
 def frames(spans, duration_s: float) -> np.ndarray:
@@ -77,9 +74,9 @@ def test_a_batch_of_pieces_finds_the_same(call, segmentation):
 
 def test_an_embedding_does_not_depend_on_its_batch(call, ecapa):
     rows = np.array([(10.6, 13.6), (22.0, 25.0), (14.5, 15.4), (18.5, 21.5)], np.float32)
-    together = embed_utterances([call, call], [rows, rows[::-1]], ecapa)[0].vectors
+    together = embed_utterances([call, call], [rows, rows[::-1]], [None, None], ecapa)[0].vectors
     for row, vector in zip(rows, together, strict=True):
-        alone = embed_utterances([call], [row[np.newaxis]], ecapa)[0].vectors[0]
+        alone = embed_utterances([call], [row[np.newaxis]], [None], ecapa)[0].vectors[0]
         np.testing.assert_allclose(vector, alone, atol=1e-4)
 
 
@@ -91,7 +88,7 @@ def test_two_speakers_are_found_and_every_turn_is_given_to_the_right_one(call, r
         if not any(s < start and end < e for s, e, _ in reference)
     ]
     spans = np.array([row[:2] for row in alone], np.float32)
-    embeddings = embed_utterances([call], [spans], ecapa)[0].vectors
+    embeddings = embed_utterances([call], [spans], [None], ecapa)[0].vectors
     labels = label_speakers(Speech(embeddings, spans, [None] * len(spans)))
     assert len(set(labels)) == 2
     assert len(set(zip(labels, (speaker for *_, speaker in alone), strict=True))) == 2
