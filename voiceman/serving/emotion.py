@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from voiceman.analysis.emotion import Floats, analyse_utterances
+from voiceman.analysis.emotion import analyse_utterances
+from voiceman.analysis.network_inputs import Floats, Lengths, attention_mask
 from voiceman.audio import Int16Waveform
 from voiceman.contracts import (
     EMOTION_CATEGORIES,
@@ -110,10 +110,9 @@ class EmotionEngine:
         )
         return [self._answer(emotions.values, emotions.missing) for emotions in found]
 
-    def _run(self, network: OnnxModel, waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        positions = np.arange(waveforms.shape[1])
+    def _run(self, network: OnnxModel, waveforms: Floats, lengths: Lengths) -> Floats:
         if self._model.masked:
-            mask = (positions < lengths[:, np.newaxis]).astype(np.int64)
+            mask = attention_mask(waveforms, lengths)
             return network(WAVEFORM=waveforms, ATTENTION_MASK=mask)[self._model.output]
         relative = (lengths / waveforms.shape[1]).astype(np.float32)
         return network(WAVEFORM=waveforms, LENGTHS=relative)[self._model.output]
