@@ -28,6 +28,7 @@ def transcript(text: str, language: str = "ko", start: float = 0.0) -> str:
         for i, word in enumerate(text.split())
     ]
     segment = {"start": 0, "end": 30, "text": text, "avg_logprob": -0.2, "words": words}
+    segment["aligner"] = "cross-attention"
     return json.dumps(
         {
             "language": language,
@@ -258,3 +259,10 @@ def test_the_precision_that_whisper_computed_in_stands_beside_its_weights():
     heard = json.dumps({**json.loads(transcript("네")), "computed_in": "int8"})
     evidence = we.gather(found(heard, [(0, 1)]), TABLES, {"whisper": weights})
     assert evidence["models"] == {"whisper": {**weights, "computed_in": "int8"}}
+
+
+def test_the_weights_that_set_the_word_times_are_named_with_their_language():
+    weights = {"name": "some", "version": "1", "precision": "fp32", "sha256": "0" * 64}
+    heard = json.dumps({**json.loads(transcript("네")), "aligner_weights": weights})
+    evidence = we.gather(found(heard, [(0, 1)]), TABLES, {})
+    assert evidence["models"] == {"word_alignment/ko": weights}
