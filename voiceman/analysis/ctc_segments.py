@@ -91,19 +91,11 @@ def replace_words(
             flags.append(
                 Flag(kind=FALLBACK_FLAG, start=heard["start"], end=heard["end"], detail=words)
             )
-        if words and not isinstance(words, str):
-            segments.append(
-                Segment(
-                    start=heard["start"],
-                    end=heard["end"],
-                    text=heard["text"],
-                    avg_logprob=heard["avg_logprob"],
-                    words=words,
-                    aligner=ALIGNER,
-                )
-            )
-        else:
+        if not words or isinstance(words, str):
             segments.append(usual)
+            continue
+        start, end = heard["start"], heard["end"]
+        segments.append({**usual, "start": start, "end": end, "words": words, "aligner": ALIGNER})
     _settle(segments, transcript["duration"])
     return {**aligned, "segments": segments, "flags": flags, "aligner": ALIGNER}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
+from tiny_wav2vec2 import WAV2VEC2
 from torch.nn.functional import normalize
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
@@ -14,15 +15,6 @@ from voiceman_export.models import export_model
 from voiceman_export.speechbrain_lobes import ecapa_tdnn, imported
 
 LIMIT = 1e-4
-WAV2VEC2 = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 1,
-    "intermediate_size": 64,
-    "conv_dim": [32] * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-}
 
 
 @pytest.fixture(autouse=True)
