@@ -29,7 +29,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
-	check-whisper gpu-check lock clean
+	check-whisper bench-alignment gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ bench-whisper: export $(PEERS_INSTALLED)  ## speed of Whisper beside other engin
 check-whisper: export $(PEERS_INSTALLED)  ## what Whisper writes beside other engines: texts, word times
 	$(BIN)/python -m perf.check_whisper
 
+bench-alignment: export $(PEERS_INSTALLED)  ## word times by CTC beside WhisperX: agreement, speed
+	$(PEERS)/bin/python -m perf.bench_alignment
+
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt
 	touch $@
@@ -82,7 +85,7 @@ $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers
 gpu-check:  ## parity, speed and memory of Whisper on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check
 
-lock: install  ## renew uv.lock and the pinned peers of bench-whisper
+lock: install  ## renew uv.lock and the pinned peers
 	$(UV) lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes \
 		--no-header perf/peers/requirements.in -o perf/peers/requirements.txt
