@@ -159,10 +159,11 @@ def main() -> None:
         [name, f["words"], f"{f['boundaries_within_20_ms']:.2%}", *_speeds(f), *_errors(f)]
         for name, f in figures.items()
     ]
-    edges = [[name, *(f.values() if isinstance(f, dict) else [f])] for name, f in call.items()]
+    titles = ("aligner", *call["whisper-cross-attention"])
+    edges = [[name, *_padded(f, len(titles) - 1)] for name, f in call.items()]
     text = (
         f"{EXPLANATION}\n\n{table(columns, rows)}\nBoth together: {ratio:.1f} times as fast.\n\n"
-        f"The telephone call, edges of passages:\n\n{table(('aligner', *call['whisper-cross-attention']), edges)}"
+        f"The telephone call, edges of passages:\n\n{table(titles, edges)}"
     )
     path = write_result(
         "alignment",
@@ -172,6 +173,11 @@ def main() -> None:
         "Word times by CTC beside WhisperX",
     )
     print(text + f"\nwritten to {path.relative_to(ROOT)}")
+
+
+def _padded(figures: dict[str, Any] | str, columns: int) -> list[Any]:
+    """Cells of an aligner; the reason why there are none stands in the first."""
+    return [figures, *[""] * (columns - 1)] if isinstance(figures, str) else [*figures.values()]
 
 
 def _speeds(figures: dict[str, Any]) -> list[float]:
