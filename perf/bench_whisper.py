@@ -126,7 +126,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of every engine")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help=f"separated by commas; else {','.join(LANGUAGES)}")
+    parser.add_argument(
+        "--only", default="", help=f"separated by commas; else {','.join(LANGUAGES)}"
+    )
     parser.add_argument("--engines", default="", help=f"of {', '.join(ENGINES)}")
     arguments = parser.parse_args()
     languages = names_of(arguments.only, LANGUAGES)

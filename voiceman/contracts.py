@@ -16,7 +16,16 @@ VOICE_FEATURE_NAMES = (
     "f0_sd_hz",
     "f0_p5_hz",
     "f0_p95_hz",
+    "f0_range_semitones",
     "voiced_fraction",
+    "jitter_local",
+    "jitter_rap",
+    "jitter_ppq5",
+    "shimmer_local",
+    "shimmer_apq3",
+    "shimmer_apq11",
+    "hnr_db",
+    "spectral_tilt_db",
     "intensity_mean_db",
     "intensity_sd_db",
     "syllable_count",
@@ -85,7 +94,7 @@ VOICE_FEATURES = Tensor(
     "VOICE_FEATURES",
     "FP32",
     (-1, len(VOICE_FEATURE_NAMES)),
-    "[u, 12] in the order of VOICE_FEATURE_NAMES; NaN: unavailable",
+    "[u, 21] in the order of VOICE_FEATURE_NAMES; NaN: unavailable",
 )
 EVIDENCE = Tensor("EVIDENCE", "BYTES", (1,), "JSON, voiceman.evidence.Evidence")
 SPEECH = Tensor("SPEECH", "FP32", (-1, 2), "[s, 2] start and end of speech regions, seconds")

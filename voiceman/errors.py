@@ -13,6 +13,7 @@
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
     ├── EnvironmentCheckError     this machine cannot run the server; says what to install
     ├── ConfigurationError        a setting has a value that cannot work; names the setting
+    ├── ModelMemoryError          there is no memory left to answer a request
     └── ServerError               the server failed a request
         ├── ServerUnreachableError     nobody answers at this address
         ├── ServerNotReadyError        it answers, but its models do not work yet
@@ -74,6 +75,10 @@ class EnvironmentCheckError(VoicemanError):
 
 class ConfigurationError(VoicemanError):
     """A setting has a value that cannot work here."""
+
+
+class ModelMemoryError(VoicemanError):
+    """There is no memory left for what a request needs, however little is done at once."""
 
 
 class ServerError(VoicemanError):

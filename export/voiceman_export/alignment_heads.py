@@ -63,3 +63,9 @@ def alignment_heads(config: WhisperConfig) -> AlignmentHeads:
     upper_half = range(config.decoder_layers // 2, config.decoder_layers)
     heads = range(config.decoder_attention_heads)
     return [[layer, head] for layer in upper_half for head in heads]
+
+
+def has_heads(config: WhisperConfig, heads: AlignmentHeads) -> bool:
+    """Whether a decoder has all of these pairs of layer and head."""
+    layers, width = config.decoder_layers, config.decoder_attention_heads
+    return all(0 <= layer < layers and 0 <= head < width for layer, head in heads)

@@ -19,6 +19,8 @@ from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
 from voiceman.manifest import MANIFEST_NAME, language_folders, verify
 from voiceman.serving.ctc import CtcModel
+from voiceman.serving.emotion_networks import load_categorical, load_dimensional
+from voiceman.serving.guard import Network
 from voiceman.serving.segmentation import load_segmentation
 from voiceman_export import (
     emotion_categorical,
@@ -36,6 +38,7 @@ from voiceman_export.weights_folder import weights_folder
 from voiceman_export.whisper import ctranslate2_file, openai_file
 
 FP32_LIMIT = 1e-4
+SERVED_LIMIT = 0.01  # of the outputs' range, for networks that are served in 16 bits
 SPEECH_DISAGREEMENT_LIMIT = 0.05
 # Any tokens do: source and export read the same.
 _TEXT_TOKENS = 24
@@ -174,19 +177,32 @@ def _check_emotion_dimensional(folder: Path, source: Checkpoint) -> Iterator[Par
     mask = (torch.arange(waveform.shape[1])[None] < lengths[:, None]).long()
     with torch.inference_mode():
         expected = emotion_dimensional.load(source)(waveform, mask)
-    inputs = {"WAVEFORM": waveform, "ATTENTION_MASK": mask}
-    found = _run(folder / emotion_dimensional.FILE, inputs)
-    yield _parity("emotion_dimensional", "transformers", found, expected)
+    yield from _emotion_parity("emotion_dimensional", load_dimensional, folder, lengths, expected)
 
 
 def _check_emotion_categorical(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    waveform, lengths = utterances()
-    relative = lengths / waveform.shape[1]
+    waveform, _ = utterances()
+    lengths = torch.full((len(waveform),), waveform.shape[1])  # equal ones alone share a batch
     with torch.inference_mode():
-        expected = emotion_categorical.load(source.path)(waveform, relative)
-    inputs = {"WAVEFORM": waveform, "LENGTHS": relative}
-    found = _run(folder / emotion_categorical.FILE, inputs)
-    yield _parity("emotion_categorical", "PyTorch, probabilities", found, expected)
+        expected = emotion_categorical.load(source.path)(waveform, torch.ones(len(waveform)))
+    yield from _emotion_parity("emotion_categorical", load_categorical, folder, lengths, expected)
+
+
+def _emotion_parity(
+    model: str,
+    load: Callable[..., Network],
+    folder: Path,
+    lengths: torch.Tensor,
+    expected: torch.Tensor,
+) -> Iterator[Parity]:
+    """In fp32, and in the precision of this machine's server; outputs range from 0 to 1."""
+    waveform, _ = utterances()
+    rows = {"fp32": FP32_LIMIT, "as served here": SERVED_LIMIT}
+    for name, limit in rows.items():
+        dtype = torch.float32 if name == "fp32" else None
+        found = load(folder, torch.device("cpu"), dtype)(waveform.numpy(), lengths.numpy())
+        difference = (torch.from_numpy(found) - expected).abs().max().item()
+        yield Parity(model, f"its own library, {name}", difference, limit)
 
 
 def _check_word_alignment(folder: Path, source: Checkpoint) -> Iterator[Parity]:

@@ -12,18 +12,15 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from torch.export import Dim
 from torch.nn import functional
 from transformers import AutoModel, Wav2Vec2Config
 
 from voiceman.contracts import EMOTION_CATEGORIES
 from voiceman.errors import WeightsError
-from voiceman_export.onnx_graph import write_onnx
+from voiceman.serving.emotion_networks import load_categorical
 from voiceman_export.sources import Checkpoint
+from voiceman_export.wav2vec2_layout import write_wav2vec2
 
-FILE = "emotion_categorical.onnx"
-MIN_SAMPLES = 720
-_EXAMPLE_SAMPLES = 16_000
 _HEAD_SIZE = 64
 # The names of label_encoder.txt, in the order of EMOTION_CATEGORIES.
 _LABELS = dict(zip(("neu", "ang", "hap", "sad"), EMOTION_CATEGORIES, strict=True))
@@ -40,8 +37,7 @@ class EmotionCategorical(torch.nn.Module):
 
     def __init__(self, config: Wav2Vec2Config, *, output_norm: bool, order: list[int]) -> None:
         super().__init__()
-        # What the graph capture of torch follows without questions about the data.
-        self.wav2vec2 = AutoModel.from_config(config, attn_implementation="eager")
+        self.wav2vec2 = AutoModel.from_config(config)
         self.output = torch.nn.Linear(config.hidden_size, len(order), bias=False)
         self.output_norm = output_norm
         self.order = order
@@ -95,11 +91,11 @@ def load(folder: Path) -> EmotionCategorical:
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
-    """Write the ONNX file; returns the precision."""
-    inputs = {"WAVEFORM": torch.randn(2, _EXAMPLE_SAMPLES), "LENGTHS": torch.tensor([1.0, 0.5])}
-    batch = Dim("batch")
-    dynamic = {"WAVEFORM": {0: batch, 1: Dim("samples", min=MIN_SAMPLES)}, "LENGTHS": {0: batch}}
-    write_onnx(load(checkpoint.path), inputs, "EMOTION_PROBABILITIES", folder / FILE, dynamic)
+    """Write weights and sizes; returns the precision."""
+    model = load(checkpoint.path)
+    head = {"output.weight": model.output.weight[model.order]}
+    write_wav2vec2(model.wav2vec2, head, {"output_norm": model.output_norm}, folder)
+    load_categorical(folder, torch.device("cpu"))
     return "fp32"
 
 

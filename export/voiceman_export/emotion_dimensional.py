@@ -7,19 +7,14 @@ here, under the names of its weights.
 from pathlib import Path
 
 import torch
-from torch.export import Dim
 from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from voiceman.contracts import EMOTION_DIMENSIONS
 from voiceman.errors import WeightsError
-from voiceman_export.onnx_graph import write_onnx
+from voiceman.serving.emotion_networks import load_dimensional
 from voiceman_export.pretrained import load_pretrained
 from voiceman_export.sources import Checkpoint
-
-FILE = "emotion_dimensional.onnx"
-# Two frames of wav2vec 2.0 (400 samples, then every 320).
-MIN_SAMPLES = 720
-_EXAMPLE_SAMPLES = 16_000
+from voiceman_export.wav2vec2_layout import write_wav2vec2
 
 
 class RegressionHead(torch.nn.Module):
@@ -90,11 +85,11 @@ def load(checkpoint: Checkpoint) -> EmotionDimensional:
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
-    """Write the ONNX file; returns the precision."""
-    mask = torch.ones(2, _EXAMPLE_SAMPLES, dtype=torch.int64)
-    mask[1, _EXAMPLE_SAMPLES // 2 :] = 0
-    inputs = {"WAVEFORM": torch.randn(2, _EXAMPLE_SAMPLES) * mask, "ATTENTION_MASK": mask}
-    shape = {0: Dim("batch"), 1: Dim("samples", min=MIN_SAMPLES)}
-    dynamic = {"WAVEFORM": shape, "ATTENTION_MASK": shape}
-    write_onnx(load(checkpoint), inputs, "AROUSAL_DOMINANCE_VALENCE", folder / FILE, dynamic)
+    """Write weights and sizes; returns the precision."""
+    model = load(checkpoint)
+    output = model.classifier.out_proj  # its rows in the order of EMOTION_DIMENSIONS
+    output.weight.data, output.bias.data = output.weight[model.order], output.bias[model.order]
+    head = {f"classifier.{name}": value for name, value in model.classifier.state_dict().items()}
+    write_wav2vec2(model.wav2vec2, head, {}, folder)
+    load_dimensional(folder, torch.device("cpu"))
     return "fp32"

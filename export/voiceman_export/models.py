@@ -89,12 +89,14 @@ MODELS = {
             "arousal, dominance and valence, from audeering's Hugging Face layout",
             patterns=("*.json", "*.safetensors", "*.bin"),
             licence="CC-BY-NC-SA-4.0",
+            revision=2,
         ),
         Model(
             "emotion_categorical",
             "four emotions, from speechbrain's wav2vec2 folder (wav2vec2.ckpt, model.ckpt)",
             patterns=("hyperparams.yaml", "label_encoder.txt", "*.ckpt"),
             licence="Apache-2.0",
+            revision=2,
         ),
         Model(
             "word_alignment",

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from voiceman.errors import WeightsError
-from voiceman_export.alignment_heads import AlignmentHeads, alignment_heads
+from voiceman_export.alignment_heads import AlignmentHeads, alignment_heads, has_heads
 
 # Vocabulary of the multilingual models; English-only models have one token less.
 _MULTILINGUAL_VOCABULARY = 51865
@@ -105,6 +105,9 @@ def save(
         for name, value in own_settings.items()
         if value is not None and name not in _OUTDATED_SETTINGS
     }
+    # Distilled models ship the list of the model they were made from, with layers they lack.
+    if not has_heads(model.config, kept.get("alignment_heads", [])):
+        kept.pop("alignment_heads", None)
     model.generation_config = GenerationConfig(**settings | kept)
     model.config.begin_suppress_tokens = model.generation_config.begin_suppress_tokens
     model.save_pretrained(folder, max_shard_size="100GB")

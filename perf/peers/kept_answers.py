@@ -38,7 +38,8 @@ def _key(sounds: Sequence[Sound]) -> str:
     for sound in sounds:
         content.update(sound.language.encode())
         content.update(sound.waveform.tobytes())
-    sources = [path for path in FOLDER.glob("*_engine.py") if path.name != "own_engine.py"]
+    called = [*FOLDER.glob("*_engine.py"), *FOLDER.glob("*_words.py")]
+    sources = [path for path in called if path.name != "own_engine.py"]
     for path in [WEIGHTS / "manifest.json", FOLDER / "requirements.txt", *sorted(sources)]:
         content.update(path.read_bytes())
     content.update(version("transformers").encode())

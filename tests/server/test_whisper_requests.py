@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from urllib.request import urlopen
 
@@ -187,11 +188,12 @@ def test_impossible_options_are_the_sender_s_fault_alone(client, sound, options,
 
 @pytest.mark.parametrize("batches", [1, 2])
 def test_a_burst_that_fills_the_batch_is_not_forgotten(repository, batches):
-    """Whisper's own configuration: its queue limit may cost a look of the batcher, not more."""
+    """Whisper's own configuration: its queue limit may cost a look of the batcher, not two."""
     config = CONFIG.read_text().replace('name: "whisper"', "").split("model_warmup")[0]
     (size,) = (int(line.split()[1]) for line in config.splitlines() if "max_batch_size" in line)
     repository.add("burst", config, LATE)
     with repository.start() as running, triton.InferenceServerClient(running.grpc_url) as client:
+        lasted_s: list[float] = []
         for _ in range(5):
             began = time.monotonic()
             calls = [
@@ -199,4 +201,5 @@ def test_a_burst_that_fills_the_batch_is_not_forgotten(repository, batches):
                 for n in range(batches * size)
             ]
             assert [call.transcript() for call in calls] == [{}] * len(calls)
-            assert max(call.answered_s for call in calls) - began < 5 * STALL_S
+            lasted_s.append(max(call.answered_s for call in calls) - began)
+        assert median(lasted_s) < 2 * STALL_S

@@ -2,9 +2,7 @@
 
 Source: P. Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the
 harmonics-to-noise ratio of a sampled sound", IFA Proceedings 17, 97-110; the same as Praat's
-"To Pitch (ac)", whose default settings these are. One difference: Praat interpolates the
-autocorrelation with a sine cardinal around every peak; here the power spectrum is padded with
-zeros, which is the same interpolation on a grid of half samples, and a parabola does the rest.
+"To Pitch (ac)", whose default settings these are.
 """
 
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ import numpy.typing as npt
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
+from voiceman.analysis.correlation_peaks import REACH, local_maxima, refine
+from voiceman.analysis.frames import frame_times_s, sample_after
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform
 
 Float32s = npt.NDArray[np.float32]
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 FLOOR_HZ = 75.0
 CEILING_HZ = 600.0
 PERIODS_PER_WINDOW = 3.0  # enough for pitch; harmonicity wants 6 (Boersma 1993, section 3)
-TIME_STEP_S = 0.75 / FLOOR_HZ  # 10 ms: four frames per window
+TIME_STEP_S = PERIODS_PER_WINDOW / FLOOR_HZ / 4  # 10 ms: four frames per window
 MAX_CANDIDATES = 15  # the unvoiced one included
 SILENCE_THRESHOLD = 0.03  # of the utterance's peak
 VOICING_THRESHOLD = 0.45
@@ -32,14 +32,12 @@ OCTAVE_JUMP_COST = 0.35  # per octave between frames 10 ms apart
 VOICED_UNVOICED_COST = 0.14
 
 _PERIOD = int(SAMPLE_RATE_HZ / FLOOR_HZ)  # 213 samples of the longest period
+_HALF_PERIOD = _PERIOD // 2 + 1
 _HALF_WINDOW = int(PERIODS_PER_WINDOW * SAMPLE_RATE_HZ / FLOOR_HZ) // 2 - 1  # 319
 WINDOW_SAMPLES = 2 * _HALF_WINDOW
-_STEP = int(TIME_STEP_S * SAMPLE_RATE_HZ)  # 160
-_FFT = 1024  # a power of two of at least 638 + 215 samples: lags do not wrap around
-_OVERSAMPLING = 2
-_LAG_RATE_HZ = SAMPLE_RATE_HZ * _OVERSAMPLING
-_MIN_LAG = int(_LAG_RATE_HZ / CEILING_HZ)
-_MAX_LAG = int(_LAG_RATE_HZ / FLOOR_HZ) + 2
+_MAX_LAG = int(WINDOW_SAMPLES / PERIODS_PER_WINDOW) + 1  # 213
+_LAGS = _MAX_LAG + REACH + 1  # interpolation looks further
+_FFT = 1024  # a power of two of at least 638 + 284 samples: lags do not wrap around
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,12 @@ class PitchTrack:
     Attributes:
         times_s: [t] centres of the frames, from the start of the waveform.
         f0_hz: [t] fundamental frequency, 75 to 600; NaN in unvoiced frames.
+        step_s: from frame to frame.
     """
 
     times_s: Floats
     f0_hz: Floats
+    step_s: float = TIME_STEP_S
 
     @property
     def voiced(self) -> npt.NDArray[np.bool_]:
@@ -64,16 +64,16 @@ def track_pitch(waveform: Waveform) -> PitchTrack:
     """Follow the fundamental frequency through one utterance.
 
     Args:
-        waveform: [n] float32 at 16 kHz. Under 638 samples (40 ms, three of the longest
+        waveform: [n] float32 at 16 kHz. Under 640 samples (40 ms, three of the longest
             periods) there is no frame.
     """
-    centres = _frame_centres(len(waveform))
-    times_s = (centres - 0.5) / SAMPLE_RATE_HZ
+    times_s = frame_times_s(len(waveform), PERIODS_PER_WINDOW / FLOOR_HZ, TIME_STEP_S)
+    centres = sample_after(times_s)
     peak = _peak(waveform)
     if len(centres) == 0 or peak == 0.0:
         return PitchTrack(times_s, np.full(len(centres), np.nan))
     frames = _windowed_frames(waveform, centres)
-    middle = frames[:, _HALF_WINDOW - _PERIOD // 2 : _HALF_WINDOW + _PERIOD // 2]
+    middle = frames[:, _HALF_WINDOW - _HALF_PERIOD : _HALF_WINDOW + _HALF_PERIOD]
     loudness = np.minimum(1.0, np.abs(middle).max(axis=1) / peak)
     frequencies, strengths = _candidates(_autocorrelation(frames) / _window_autocorrelation())
     chosen = _best_path(frequencies, _path_scores(frequencies, strengths, loudness))
@@ -81,21 +81,15 @@ def track_pitch(waveform: Waveform) -> PitchTrack:
     return PitchTrack(times_s, np.where(f0_hz > 0, f0_hz, np.nan))
 
 
-def _frame_centres(n: int) -> npt.NDArray[np.int64]:
-    """[t] the sample to the right of each frame's centre; frames lie centred in the sound."""
-    if n < WINDOW_SAMPLES:
-        return np.zeros(0, np.int64)
-    count = (n - WINDOW_SAMPLES) // _STEP + 1
-    first = (n - (count - 1) * _STEP) // 2
-    return first + _STEP * np.arange(count)
-
-
 def _peak(waveform: Waveform) -> float:
     return float(np.abs(waveform - waveform.mean()).max()) if len(waveform) else 0.0
 
 
 def _windowed_frames(waveform: Waveform, centres: npt.NDArray[np.int64]) -> Float32s:
-    """[t, 638] frames less their local mean (over two longest periods), times the window."""
+    """[t, 638] frames less their local mean (over two longest periods), times the window.
+
+    Half of each frame lies before its centre, given as the sample after it.
+    """
     frames = sliding_window_view(waveform, WINDOW_SAMPLES)[centres - _HALF_WINDOW]
     local = frames[:, _HALF_WINDOW - _PERIOD : _HALF_WINDOW + _PERIOD]
     return (frames - local.mean(axis=1, keepdims=True)) * _window()
@@ -114,12 +108,12 @@ def _window_autocorrelation() -> Float32s:
 
 
 def _autocorrelation(frames: Float32s) -> Float32s:
-    """[t, lags] autocorrelation at half-sample lags, 1 at lag 0 (0 in frames of silence)."""
+    """[t, 70 + 1 + 284] autocorrelation at lags from -70, 1 at lag 0 (0 in frames of silence)."""
     spectrum = np.asarray(scipy.fft.rfft(frames, _FFT, axis=1))  # single precision, unlike numpy
     power = spectrum.real**2 + spectrum.imag**2
-    correlation = np.asarray(scipy.fft.irfft(power, _FFT * _OVERSAMPLING, axis=1))
-    energy = np.maximum(correlation[:, :1], np.finfo(np.float32).tiny)
-    return np.asarray(correlation[:, : _MAX_LAG + 2] / energy, np.float32)
+    correlation = np.asarray(scipy.fft.irfft(power, _FFT, axis=1))[:, : _LAGS + 1]
+    correlation /= np.maximum(correlation[:, :1], np.finfo(np.float32).tiny)
+    return np.concatenate([correlation[:, REACH:0:-1], correlation], axis=1)
 
 
 def _candidates(correlation: Float32s) -> tuple[Floats, Floats]:
@@ -129,16 +123,10 @@ def _candidates(correlation: Float32s) -> tuple[Floats, Floats]:
         frequencies (Hz; 0 in the first column, the unvoiced candidate, and where there are
         fewer peaks) and strengths, both [t, 15].
     """
-    before, here, after = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
-    is_peak = (here > 0.5 * VOICING_THRESHOLD) & (here > before) & (here >= after)
-    is_peak[:, : _MIN_LAG - 1] = False
-    rows, columns = np.nonzero(is_peak)
-    left, top, right = (part[rows, columns].astype(np.float64) for part in (before, here, after))
-    slope, bend = 0.5 * (right - left), 2 * top - left - right
-    shift = slope / bend
-    frequency = _LAG_RATE_HZ / (columns + 1 + shift)
-    strength = top + 0.5 * slope * shift
-    strength = np.where(strength > 1, 1 / strength, strength)  # short windows overshoot 1
+    searched = correlation[:, REACH + 1 : REACH + _MAX_LAG + 2]
+    rows, columns = local_maxima(searched, 0.5 * VOICING_THRESHOLD)
+    positions, strength = refine(correlation, rows, columns + REACH + 1)
+    frequency = SAMPLE_RATE_HZ / (positions - REACH)
     ranks = _ranks_within_rows(rows, strength - OCTAVE_COST * np.log2(FLOOR_HZ / frequency))
     kept = (ranks < MAX_CANDIDATES - 1) & (frequency < CEILING_HZ)
     frequencies = np.zeros((len(correlation), MAX_CANDIDATES))
@@ -170,18 +158,20 @@ def _path_scores(frequencies: Floats, strengths: Floats, loudness: Float32s) -> 
 
 def _best_path(frequencies: Floats, scores: Floats) -> npt.NDArray[np.int64]:
     """[t] the candidates of the cheapest path (Viterbi; Boersma 1993, equation 27)."""
+    used = int((frequencies > 0).any(axis=0).nonzero()[0].max(initial=0)) + 1
+    frequencies, scores = frequencies[:, :used], scores[:, :used]
     voiced = frequencies > 0
     octaves = np.log2(np.where(voiced, frequencies, 1.0))
-    jumps = OCTAVE_JUMP_COST * np.abs(octaves[:-1, :, np.newaxis] - octaves[1:, np.newaxis, :])
-    changes = voiced[:-1, :, np.newaxis] != voiced[1:, np.newaxis, :]
+    # [t - 1, to, from]
+    jumps = OCTAVE_JUMP_COST * np.abs(octaves[1:, :, np.newaxis] - octaves[:-1, np.newaxis, :])
+    changes = voiced[1:, :, np.newaxis] != voiced[:-1, np.newaxis, :]
     costs = np.where(changes, VOICED_UNVOICED_COST, jumps)
-    columns = np.arange(scores.shape[1])
     best = scores[0]
     sources = np.zeros(scores.shape, np.int64)
     for frame in range(1, len(scores)):
-        arrivals = best[:, np.newaxis] - costs[frame - 1]
-        sources[frame] = arrivals.argmax(axis=0)
-        best = arrivals[sources[frame], columns] + scores[frame]
+        arrivals = best - costs[frame - 1]
+        sources[frame] = arrivals.argmax(axis=1)
+        best = arrivals.max(axis=1) + scores[frame]
     path = np.empty(len(scores), np.int64)
     path[-1] = best.argmax()
     for frame in range(len(scores) - 1, 0, -1):

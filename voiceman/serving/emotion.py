@@ -1,30 +1,36 @@
-"""The engine of both emotion models: ONNX Runtime on whatever weights were exported.
+"""The engine of both emotion models: a network on whatever weights were exported.
 
 Without weights a model is no failure: its rows are NaN and its status says which command
 would bring them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import torch
 
 from voiceman.analysis.emotion import analyse_utterances
-from voiceman.analysis.network_inputs import Floats, Lengths, attention_mask
+from voiceman.analysis.network_inputs import Floats
 from voiceman.audio import Int16Waveform
 from voiceman.contracts import (
     EMOTION_CATEGORIES,
     EMOTION_DIMENSIONS,
 )
 from voiceman.manifest import MANIFEST_NAME, read_manifest
-from voiceman.serving.onnx import OnnxModel, open_model
+from voiceman.serving.emotion_networks import load_categorical, load_dimensional
+from voiceman.serving.guard import EMOTION, Guard, Guarded, Network
+from voiceman.serving.memory import meter_of
 from voiceman.status import Status
 
 if TYPE_CHECKING:  # requests.py imports what only Triton provides; the engine runs without
     from voiceman.serving.requests import Inputs, Outputs
+
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,11 @@ class EmotionModel:
     """What tells the two emotion models apart.
 
     Attributes:
-        name: of the Triton model; its ONNX file and its status tensor are named after it.
+        name: of the Triton model; its status tensor is named after it.
         output: the tensor with one row per utterance.
         columns: names of the row's numbers.
-        masked: takes ATTENTION_MASK (layer-norm); otherwise LENGTHS, by equal lengths only.
+        masked: knows sound from padding; otherwise only equal lengths share a batch.
+        load: reads the network from a weights folder, for a device.
         missing: what to say without weights.
         note: what a reader must know about the training data.
     """
@@ -44,6 +51,7 @@ class EmotionModel:
     output: str
     columns: tuple[str, ...]
     masked: bool
+    load: Callable[[Path, torch.device], Network]
     missing: str
     note: str
 
@@ -53,6 +61,7 @@ DIMENSIONAL = EmotionModel(
     output="AROUSAL_DOMINANCE_VALENCE",
     columns=EMOTION_DIMENSIONS,
     masked=True,
+    load=load_dimensional,
     missing="no weights: run voiceman-export emotion-dimensional --checkpoint FOLDER_OR_NAME",
     note=(
         "trained on English podcasts (MSP-Podcast), rated by listeners; other languages, "
@@ -64,6 +73,7 @@ CATEGORICAL = EmotionModel(
     output="EMOTION_PROBABILITIES",
     columns=EMOTION_CATEGORIES,
     masked=False,
+    load=load_categorical,
     missing="no weights: run voiceman-export emotion-categorical --checkpoint FOLDER_OR_NAME",
     note=(
         "trained on ten English-speaking actors in a studio (IEMOCAP); other languages, "
@@ -75,26 +85,28 @@ CATEGORICAL = EmotionModel(
 class EmotionEngine:
     """Answers batches of requests with one emotion model, with or without its weights."""
 
-    def __init__(
-        self, model: EmotionModel, folder: Path, args: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, model: EmotionModel, folder: Path, device: torch.device = CPU) -> None:
         """Load the weights, if there are any.
 
         Args:
             model: which of the two.
             folder: the weights folder; none, or an empty one, means no weights.
-            args: what Triton gives to `initialize`, for the device.
+            device: where to compute.
 
         Raises:
             WeightsError: there are weights, but they are incomplete or unreadable.
         """
         self._model = model
-        self._network: OnnxModel | None = None
+        self._network: Guarded | None = None
         self._weights = ""
         if (folder / MANIFEST_NAME).is_file():
             manifest = read_manifest(folder)
             self._weights = f"{manifest.name} {manifest.version}"
-            self._network = open_model(folder / f"{model.name}.onnx", args)
+            self._network = Guarded(
+                model.load(folder, device),
+                Guard(model.name, EMOTION, meter_of(str(device))),
+                None if device == CPU else partial(model.load, folder, CPU),
+            )
 
     def __call__(self, batch: "Sequence[Inputs]") -> "Sequence[Outputs]":
         """WAVEFORM and UTTERANCES of every request to the model's two output tensors."""
@@ -104,18 +116,11 @@ class EmotionEngine:
         found = analyse_utterances(
             [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch],
             utterances,
-            partial(self._run, self._network),
+            self._network,
             outputs=len(self._model.columns),
             masked=self._model.masked,
         )
         return [self._answer(emotions.values, emotions.missing) for emotions in found]
-
-    def _run(self, network: OnnxModel, waveforms: Floats, lengths: Lengths) -> Floats:
-        if self._model.masked:
-            mask = attention_mask(waveforms, lengths)
-            return network(WAVEFORM=waveforms, ATTENTION_MASK=mask)[self._model.output]
-        relative = (lengths / waveforms.shape[1]).astype(np.float32)
-        return network(WAVEFORM=waveforms, LENGTHS=relative)[self._model.output]
 
     def _answer(self, values: Floats, missing: dict[int, str]) -> "Outputs":
         status = Status(weights=self._weights, utterances=missing, note=self._model.note)

@@ -5,7 +5,8 @@ holds the same network in its plain form.
 
 Where the processor multiplies bf16, everything from the first filter to the last hidden layer is
 in bf16, more than twice as fast as fp32; everywhere else it is in fp32, on CUDA too: not every
-cuDNN has an LSTM in bf16. What a window becomes does not depend on the windows beside it.
+cuDNN has an LSTM in bf16. On the CPU, what a window becomes does not depend on the windows
+beside it; on CUDA that was not tried.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from voiceman.analysis.segmentation import (
     Floats,
 )
 from voiceman.errors import WeightsError
+from voiceman.serving.memory import is_out_of_memory
 from voiceman.serving.processor import multiplies_bf16
 from voiceman.serving.sincnet import SincNet
 
@@ -96,10 +98,14 @@ def load_segmentation(
     if dtype is None:
         fast = device.type == "cpu" and multiplies_bf16()
         dtype = torch.bfloat16 if fast else torch.float32
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # torch's default, 10 bits, for LSTMs as well
     try:
         network = SegmentationNetwork(load_file(path), device, dtype)
         found = network(np.zeros((1, WINDOW_SAMPLES), np.float32)).shape
-    except (SafetensorError, KeyError, RuntimeError) as err:
+    except (SafetensorError, LookupError, ValueError, RuntimeError) as err:
+        if is_out_of_memory(err):
+            raise
         raise WeightsError(f"{path}: not segmentation-3.0 ({err}); export it again") from err
     if found != (1, FRAMES, len(POWERSET)):
         raise WeightsError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.serving.emotion import CATEGORICAL, EmotionEngine
+from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import answer, weights_folder
 
 CONTRACT = contracts.MODELS["emotion_categorical"]
@@ -17,7 +19,8 @@ class TritonPythonModel:
     """The Triton model; its work is `voiceman.serving.emotion`."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        self._engine = EmotionEngine(CATEGORICAL, weights_folder(args), args)
+        torch.set_num_threads(1)
+        self._engine = EmotionEngine(CATEGORICAL, weights_folder(args), instance_device(args))
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,6 +12,8 @@ import triton_python_backend_utils as pb_utils
 from voiceman import contracts
 from voiceman.analysis.segmentation import find_activity
 from voiceman.audio import Int16Waveform
+from voiceman.serving.guard import DIARIZATION, Guard, Guarded
+from voiceman.serving.memory import meter_of
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.serving.segmentation import load_segmentation
@@ -23,7 +26,12 @@ class TritonPythonModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         torch.set_num_threads(1)
-        self._network = load_segmentation(weights_folder(args), instance_device(args))
+        folder, device = weights_folder(args), instance_device(args)
+        self._network = Guarded(
+            load_segmentation(folder, device),
+            Guard("voice_activity", DIARIZATION, meter_of(str(device))),
+            None if device.type == "cpu" else partial(load_segmentation, folder),
+        )
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]

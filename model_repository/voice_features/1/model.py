@@ -1,4 +1,4 @@
-"""Pitch, level, rates and pauses of every utterance of a window."""
+"""Pitch, voice quality, level, rates and pauses of every utterance of a window."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ def test_features_of_a_known_sound():
     assert found["f0_mean_hz"] == pytest.approx(180.0, rel=1e-3)
     assert found["f0_sd_hz"] < 1.0
     assert found["f0_p5_hz"] <= found["f0_mean_hz"] <= found["f0_p95_hz"]
+    assert found["f0_range_semitones"] < 0.1
+    assert found["jitter_local"] < 1e-3
+    assert found["hnr_db"] > 20
     assert found["syllable_count"] == 12
     assert found["speaking_rate_syllables_per_s"] == pytest.approx(4.0)
     assert found["articulation_rate_syllables_per_s"] == pytest.approx(4.0, rel=0.1)
@@ -109,3 +112,6 @@ def test_features_stay_in_their_bounds(seed, samples, start, end, amplitude):
     assert 0 <= found["pause_total_s"] <= samples / SAMPLE_RATE_HZ
     assert not found["f0_mean_hz"] < 74
     assert not found["f0_mean_hz"] > 600
+    assert not found["f0_range_semitones"] < 0
+    assert not any(found[name] < 0 for name in found if name.startswith(("jitter", "shimmer")))
+    assert not np.isinf(features).any()

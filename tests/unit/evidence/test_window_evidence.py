@@ -176,7 +176,7 @@ def test_an_empty_request_gives_empty_evidence():
         we.emotion_dimensional(np.zeros((1, 3), np.float32), ""),
         we.emotion_categorical(np.zeros((1, 4), np.float32), ""),
         we.speaker_embedding(""),
-        we.voice_features(np.zeros((1, 12), np.float32), ""),
+        we.voice_features(np.zeros((1, len(VOICE_FEATURE_NAMES)), np.float32), ""),
     )
     evidence = gathered(empty)
     assert evidence["segments"] == []
@@ -222,7 +222,7 @@ def test_rows_must_match_the_utterances():
     st.text(max_size=80),
     arrays.arrays(np.float32, (3, 2), elements=st.floats(width=32)),
     arrays.arrays(np.float32, (3, 3), elements=st.floats(width=32)),
-    arrays.arrays(np.float32, (3, 12), elements=st.floats(width=32)),
+    arrays.arrays(np.float32, (3, len(VOICE_FEATURE_NAMES)), elements=st.floats(width=32)),
 )
 def test_no_number_of_any_kind_breaks_the_json(text, spans, emotions, features):
     findings = we.WindowFindings(

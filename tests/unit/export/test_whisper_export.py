@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from voiceman.errors import WeightsError
+from voiceman.serving.whisper.checkpoint import load_checkpoint
 from voiceman_export import ctranslate2, whisper_reference
 from voiceman_export import whisper as whisper_export
 from voiceman_export.models import export_model
@@ -191,6 +192,15 @@ def test_an_export_knows_how_to_generate(form, repository, request):
         log_mel.float(), language="ko", return_timestamps=True, max_new_tokens=4
     )
     assert tokens[0, 0] >= 50364
+
+
+def test_a_distilled_model_gets_heads_that_it_has(hub_folder, repository, tmp_path):
+    """It ships the list of the larger model that it was made from."""
+    source = shutil.copytree(hub_folder, tmp_path / "distilled")
+    theirs = {"alignment_heads": [[7, 0], [25, 6]]}
+    (source / "generation_config.json").write_text(json.dumps(theirs))
+    folder = export_model(repository, "whisper", str(source)).folder
+    assert load_checkpoint(folder).alignment_heads == tuple(map(tuple, ALIGNMENT_HEADS))
 
 
 def test_an_english_model_gets_openai_s_vocabulary_and_detects_no_language(

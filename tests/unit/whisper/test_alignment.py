@@ -50,6 +50,15 @@ def test_a_single_token_has_numbers_for_an_attention() -> None:
     assert torch.isfinite(normalise(torch.randn(2, 1, 1500), 2)).all()
 
 
+def test_a_frame_that_no_token_looks_at_says_nothing() -> None:
+    """One frame takes all attention: what is left for the others is too small to square."""
+    generator = torch.Generator().manual_seed(3)
+    scores = torch.randn(2, 20, 100, generator=generator)
+    scores[:, :, 0] += 60
+    found = normalise(scores, 100)
+    assert found.abs().max() < 10  # standard deviations
+
+
 def test_decodes_of_one_window_stand_below_each_other() -> None:
     first, second = np.ones((2, 3), np.float32), np.full((1, 4), 2, np.float32)
     stacked = stack_blocks([(0, first), (3, second)], 5)

@@ -10,7 +10,7 @@ from tiny_whisper import Oracle
 from voiceman.audio import Waveform
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper import batch as batch_module
-from voiceman.serving.whisper.batch import Batch
+from voiceman.serving.whisper.batch import CUDA_STEPS_PER_LOOK, Batch
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.encoder import Encoder, Encoding
 from voiceman.serving.whisper.engine import Engine
@@ -38,6 +38,7 @@ def lagging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return look.flags.tolist()
 
     monkeypatch.setattr(Batch, "looks_ahead", property(lambda _: 1))
+    monkeypatch.setattr(Batch, "steps_per_look", property(lambda _: CUDA_STEPS_PER_LOOK))
     monkeypatch.setattr(Batch, "launch", lag_launch)
     monkeypatch.setattr(Encoder, "encode", lag_encode)
     monkeypatch.setattr(Encoding, "ready", lambda _: next(ready))

@@ -46,8 +46,8 @@ def test_a_short_window_takes_the_first_slot_that_is_free(
     """Slots are full of windows that decode on and fall back; none waits for all of them."""
     engine = engine_of(tiny, slots=2, line=4)
     windows = [
-        ("longest", Window(sounds[0], "ko", hopeless(10))),
-        ("long", Window(sounds[1], "ko", hopeless(1))),
+        ("longest", Window(sounds[4], "ko", hopeless(10))),
+        ("long", Window(sounds[1], "ko", hopeless(2))),
         ("short", Window(sounds[1], "ko", SHORT)),
         ("shorter", Window(sounds[1], "ko", SHORT)),
     ]

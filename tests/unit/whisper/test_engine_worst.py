@@ -31,7 +31,13 @@ REQUESTS, WARM_UP = 1000, 300
 ANSWER_S = 120
 GROWTH_BYTES = 48 << 20  # the sounds alone, were they kept, would be five times as much
 FAULTY = "this window's post-processing fails"
-MEMORY_ENDS = {"launch": {150, 1200, 1201}, "encode": {90}, "output": {90}, "attention": {90}}
+MEMORY_ENDS = {
+    "launch": {150, 1200, 1201},
+    "encode": {90},
+    "output": {90},
+    "attention": {90},
+    "move": {9},
+}
 CHEAP = WindowOptions(timestamps=False, max_new_tokens=12, temperatures=(0.0,))
 
 

@@ -8,12 +8,17 @@ from test_batch import LIMIT, finish, place, placement, text_of
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
+from voiceman.options import WindowOptions
+from voiceman.serving.guard import fewer
+from voiceman.serving.memory import Reading, is_out_of_memory
 from voiceman.serving.whisper import memory
-from voiceman.serving.whisper.batch import Batch
+from voiceman.serving.whisper.batch import Batch, Look
 from voiceman.serving.whisper.checkpoint import Checkpoint
+from voiceman.serving.whisper.engine import Engine
 from voiceman.serving.whisper.layers import Network, build_network
-from voiceman.serving.whisper.memory import fewer, fit_batch, is_out_of_memory, smaller
+from voiceman.serving.whisper.memory import fit_batch, smaller
 from voiceman.serving.whisper.precision import Precision, choose_precision
+from voiceman.serving.whisper.window import Window
 
 FP32 = choose_precision("fp32", CPU)
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capacity of 4 GiB"
@@ -88,7 +93,7 @@ def test_the_old_batch_is_gone_before_the_new_one_comes(
         return Batch(checkpoint, network, slots)
 
     monkeypatch.setattr(memory, "Batch", new)
-    monkeypatch.setattr(memory, "give_back", lambda _: order.append("back"))
+    monkeypatch.setattr(memory, "give_back", lambda: order.append("back"))
     smaller(batch)
     assert order == ["back", "new"]
     with pytest.raises(KeyError):
@@ -112,7 +117,7 @@ def test_where_nothing_fits_the_cpu_takes_over(
         return build_network(checkpoint, precision, where)
 
     monkeypatch.setattr(memory, "build_network", full)
-    monkeypatch.setattr(memory, "give_back", lambda _: None)
+    monkeypatch.setattr(memory, "give_back", lambda: None)
     batch = fit_batch(tiny, choose_precision(name, device), 2, device)
     assert (batch.device, batch.slots, batch.network.precision.name) == (CPU, 2, used)
     assert f"runs on the CPU in {used}" in caplog.text
@@ -161,3 +166,27 @@ def test_a_full_memory_is_known_by_its_causes() -> None:
             raise RuntimeError("the recording was ended by an error")
     except RuntimeError as err:
         assert is_out_of_memory(err)
+
+
+def test_above_90_percent_fewer_windows_are_in_flight(
+    tiny: Checkpoint,
+    oracle: Oracle,
+    sounds: list[Waveform],
+    engine_of: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    computed, launch = list[int](), Batch.launch
+
+    def count(batch: Batch, rows: int, steps: int, furthest: int) -> Look:
+        computed.append(rows)
+        return launch(batch, rows, steps, furthest)
+
+    monkeypatch.setattr(Batch, "launch", count)
+    monkeypatch.setattr(memory, "meter_of", lambda _: lambda: Reading(95, 100))
+    engine = engine_of(tiny, slots=8, line=len(sounds))
+    options = WindowOptions(max_new_tokens=LIMIT, temperatures=(0.0,), timestamps=False)
+    futures = [engine.submit(Window(sound, options=options)) for sound in sounds]
+    tokens = [list(future.result(timeout=60).tokens[0]) for future in futures]
+    assert tokens == [oracle.tokens(sound, False, limit=LIMIT) for sound in sounds]
+    assert max(computed) < 8
+    assert computed[-1] == 1

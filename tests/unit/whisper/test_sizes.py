@@ -1,5 +1,6 @@
 """Shapes of the published sizes: what differs between them must not be assumed anywhere."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from tiny_whisper import Oracle, make_checkpoint
 
 from voiceman.audio import Waveform
+from voiceman.errors import WeightsError
 from voiceman.options import WindowOptions
 from voiceman.serving.whisper.checkpoint import load_checkpoint
 from voiceman.serving.whisper.engine import Engine
@@ -32,3 +34,14 @@ def test_every_size_gives_the_tokens_of_transformers(
         expected = oracle.tokens(sound, True, language="ko")[:60]
         assert list(result.tokens[0]) == expected
         assert result.cross_attention.shape[1] == -(-len(sound) // 320)
+
+
+@pytest.mark.parametrize("heads", [[], [[7, 0], [25, 6]]])
+def test_alignment_heads_that_the_decoder_lacks_are_refused(
+    heads: list[list[int]], tmp_path: Path
+) -> None:
+    folder = make_checkpoint(tmp_path)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"alignment_heads": heads}))
+    with pytest.raises(WeightsError, match=r"alignment_heads are .* the decoder has 2 layers"):
+        load_checkpoint(folder)

@@ -1,7 +1,7 @@
 """A Whisper checkpoint in the Hugging Face layout: sizes, special tokens, weights, tokenizer."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,15 +132,30 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     )
     try:
         tokenizer = Tokenizer.from_file(str(_existing(folder, "tokenizer.json")))
+        sizes = _dimensions(config)
         return Checkpoint(
-            _dimensions(config),
+            sizes,
             _special_tokens(generation, tokenizer),
-            tuple((int(layer), int(head)) for layer, head in generation["alignment_heads"]),
+            _alignment_heads(generation["alignment_heads"], sizes),
             MappedTensors(_existing(folder, "model.safetensors")),
             tokenizer,
         )
     except (KeyError, SafetensorError) as err:
         raise WeightsError(f"{folder}: not a Whisper checkpoint ({err}); export it again") from err
+
+
+def _alignment_heads(
+    pairs: Sequence[Sequence[int]], sizes: Dimensions
+) -> tuple[tuple[int, int], ...]:
+    """(layer, head) pairs that the decoder has; at least one."""
+    heads = tuple((int(layer), int(head)) for layer, head in pairs)
+    limits = sizes.decoder_layers, sizes.decoder_heads
+    if not heads or any(not (0 <= a < limits[0] and 0 <= b < limits[1]) for a, b in heads):
+        raise WeightsError(
+            f"generation_config.json: alignment_heads are {list(heads)}, the decoder has "
+            f"{limits[0]} layers of {limits[1]} heads; export it again"
+        )
+    return heads
 
 
 def _existing(folder: Path, name: str) -> Path:

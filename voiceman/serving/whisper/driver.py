@@ -15,18 +15,15 @@ from dataclasses import dataclass
 import torch
 
 from voiceman.errors import DeadlineExceededError, RequestCancelledError
-from voiceman.serving.whisper.alignment import Matrix, count_frames, silent_row
+from voiceman.serving.memory import is_out_of_memory
 from voiceman.serving.whisper.batch import Batch, Look
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.encoder import Encoding
-from voiceman.serving.whisper.fallback import Attempt
 from voiceman.serving.whisper.job import NO_SLOT, Job
 from voiceman.serving.whisper.line import Line
-from voiceman.serving.whisper.memory import is_out_of_memory, smaller
-from voiceman.serving.whisper.prompt import task_prompt
-from voiceman.serving.whisper.segments import Split
+from voiceman.serving.whisper.memory import guard_of, smaller
+from voiceman.serving.whisper.reading import read_decode
 from voiceman.serving.whisper.slots import Slots
-from voiceman.serving.whisper.transcript import Decode
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +65,7 @@ class Driver:
         self._checkpoint = checkpoint
         self._batch = batch
         self._line = line
+        self._memory = guard_of(batch)
         self._steps_per_look = steps_per_look
         self._slots = Slots(batch.slots)
         self._displaced: list[Job] = []  # they had a slot before the batch was made smaller
@@ -112,6 +110,8 @@ class Driver:
     def _take(self, *, wait: bool) -> list[Job]:
         """Waiting jobs that somebody still wants, as many as are encoded at once, in slots."""
         room = min(self._slots.free, self._batch.encodes_at_once)
+        if room and (self._displaced or len(self._line)):
+            room = min(room, self._memory.fit() - self.busy())
         taken: list[Job] = []
         while len(taken) < room:
             wait = wait and not taken
@@ -156,13 +156,16 @@ class Driver:
     def _close_gap(self) -> None:
         """Move the highest row into a free slot that nobody waits for: one row less to compute.
 
-        Only where nothing is under way, so never on CUDA, where the next steps always are.
+        Only where nothing is under way, so never on a device that is given steps in advance.
         """
         gap = self._slots.gap()
-        if gap and not (self._looks or self._encodings or len(self._line)):
+        if gap and not (self._batch.looks_ahead or self._encodings or len(self._line)):
             job, slot = gap
-            self._batch.move(job.slot, slot)
-            self._slots.move(job, slot)
+            self._guard([job], lambda: self._move(job, slot))
+
+    def _move(self, job: Job, slot: int) -> None:
+        self._batch.move(job.slot, slot)
+        self._slots.move(job, slot)
 
     def _launch(self) -> None:
         """Hand over the next steps of all rows."""
@@ -183,7 +186,9 @@ class Driver:
 
     def _read_looks(self) -> None:
         """Look at steps: all but the latest, which the device is still computing."""
-        while len(self._looks) > self._batch.looks_ahead:
+        # Once nothing runs there is nothing to be ahead of, and nobody's window to hold on to.
+        ahead = self._batch.looks_ahead if self._slots.running() else 0
+        while len(self._looks) > ahead:
             look, tickets = self._looks.popleft()
             jobs = _current(tickets)
             self._guard(jobs, lambda look=look, jobs=jobs: self._read(look, jobs))
@@ -203,33 +208,12 @@ class Driver:
             self._batch.begin([job.placement(self._checkpoint)])
             job.start_row()
             return
-        split = job.split(said, self._checkpoint)
-        decode = Decode(
-            offset_s=job.offset_s,
-            end_s=job.offset_s + split.reach_s,
-            said=said,
-            attempts=len(job.attempts),
-            spans=split.spans,
-            complete=said.ended or split.resume_s is not None,
-            attention=self._attention(job, said, split),
-        )
-        job.keep(decode, split.resume_s)
-        if split.resume_s is None:
+        decode, resume_s = read_decode(self._batch, job, said)
+        job.keep(decode, resume_s)
+        if resume_s is None:
             self._finish(job)
         else:
             self._encode([job])
-
-    def _attention(self, job: Job, said: Attempt, split: Split) -> Matrix:
-        """Attention of the segments that are kept, up to where they reach."""
-        special = self._checkpoint.special
-        kept = said.tokens[: split.spans[-1].last]
-        text = [token for token in kept if token < special.end_of_text]
-        reach = count_frames(split.reach_s)
-        if not text:
-            return silent_row(reach)
-        prompt = [*task_prompt(special, job.language), special.no_timestamps]
-        frames = count_frames(job.sound_s)
-        return self._batch.attention(job.slot, prompt, text, frames)[:, :reach]
 
     def _finish(self, job: Job) -> None:
         result = job.result(self._checkpoint, self._batch.network.precision.label)
@@ -273,6 +257,7 @@ class Driver:
         self._displaced = self._clear() + self._displaced
         try:
             self._batch = smaller(self._batch)
+            self._memory = guard_of(self._batch)
         except Exception as fault:  # nothing is left to decode them with
             log.exception("the batch could not be made smaller")
             self._give_up(fault)

@@ -1,12 +1,14 @@
-"""Out of memory: fewer slots, and where not even one fits, the CPU."""
+"""Memory is short: fewer windows in flight; none left: fewer slots, or else the CPU."""
 
-import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
 
+from voiceman.serving.guard import SPEECH_TO_TEXT, Guard, fewer
+from voiceman.serving.memory import give_back, is_out_of_memory, meter_of
 from voiceman.serving.whisper.batch import Batch
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.layers import Network, build_network
@@ -16,36 +18,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CPU = torch.device("cpu")
-
-# How libraries and the recording of graphs say it, where torch raises no OutOfMemoryError.
-# cuFFT calls it an internal error (https://github.com/pytorch/pytorch/issues/119420).
-_SIGNS = (
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUFFT_ALLOC_FAILED",
-    "CUFFT_INTERNAL_ERROR",
-)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that led to it, says that the device's memory is full."""
-    return any(
-        isinstance(each, torch.OutOfMemoryError)
-        or (isinstance(each, RuntimeError) and any(sign in str(each) for sign in _SIGNS))
-        for each in _chain(error)
-    )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def fewer(slots: int) -> int:
-    """A quarter less, and at least one less."""
-    return min(slots - 1, slots * 3 // 4)
 
 
 def fit_batch(
@@ -71,8 +43,19 @@ def smaller(batch: Batch) -> Batch:
     """
     slots = batch.slots
     batch.release()
-    give_back(batch.device)
+    give_back()
     return _fit(batch.checkpoint, batch.network, fewer(slots), wanted=slots)
+
+
+def guard_of(batch: Batch) -> Guard:
+    """What says how many slots of a batch may be taken: all, unless memory is short."""
+    stage = replace(
+        SPEECH_TO_TEXT,
+        items=batch.slots,
+        most=batch.slots,
+        mb_per_item=batch.caches.nbytes / 1e6 / batch.slots,
+    )
+    return Guard("whisper", stage, meter_of(str(batch.device)))
 
 
 def _fit(checkpoint: Checkpoint, network: Network, slots: int, *, wanted: int) -> Batch:
@@ -109,12 +92,5 @@ def _attempt(build: Callable[[], T], what: str, device: torch.device) -> T | Non
             raise
         log.warning("%s: no memory for %s (%s)", device, what, str(err).partition("\n")[0])
     # Only here, where the error is gone, is what its traceback held free as well.
-    give_back(device)
+    give_back()
     return None
-
-
-def give_back(device: torch.device) -> None:
-    """Let go of memory that nothing uses any more."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

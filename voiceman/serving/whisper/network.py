@@ -28,6 +28,12 @@ class Caches:
     cross_keys: Tensor
     cross_values: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """What they take, all slots together."""
+        caches = (self.self_keys, self.self_values, self.cross_keys, self.cross_values)
+        return sum(cache.nbytes for cache in caches)
+
 
 def new_caches(network: Network, slots: int) -> Caches:
     """Zeroed caches for a number of slots, on the network's device."""
