@@ -29,7 +29,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
-	check-whisper check-diarization bench-voice gpu-check lock clean
+	check-whisper check-diarization bench-voice bench-alignment gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ check-whisper: export $(PEERS_INSTALLED)  ## what Whisper writes beside other en
 
 check-diarization: export $(PEERS_INSTALLED)  ## who speaks when: diarization error and speed
 	$(PEERS)/bin/python -W ignore -m perf.check_diarization
+
+bench-alignment: export $(PEERS_INSTALLED)  ## word times by CTC beside WhisperX: agreement, speed
+	$(PEERS)/bin/python -m perf.bench_alignment
 
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt

@@ -18,7 +18,7 @@ of its first word, where that was found. `words_with_speaker`: share with the ri
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,10 +100,14 @@ def compare_speakers(
     return {**shares, "diarization_error": round(sum(shares.values()), 4)}, names
 
 
-def compare_words(
-    reference: Sequence[Passage], found: Sequence[dict[str, Any]], names: dict[str, str]
-) -> dict[str, float | int]:
-    """Where the words lie; see the module."""
+def pair_words(
+    reference: Sequence[Passage], found: Sequence[Mapping[str, Any]]
+) -> tuple[list[tuple[Passage, int, Mapping[str, Any]]], float]:
+    """Equal words as the word error rate aligns them: passage, index in it, the word found.
+
+    Returns:
+        The pairs, and the word error rate.
+    """
     wanted = [(passage, i, word) for passage in reference for i, word in enumerate(passage.words)]
     heard = [(word, text) for word in found for text in plain(word["word"])]
     aligned = jiwer.process_words(
@@ -115,13 +119,21 @@ def compare_words(
         if chunk.type == "equal"
         for i in range(chunk.ref_end_idx - chunk.ref_start_idx)
     ]
+    return pairs, aligned.wer
+
+
+def compare_words(
+    reference: Sequence[Passage], found: Sequence[dict[str, Any]], names: dict[str, str]
+) -> dict[str, float | int]:
+    """Where the words lie; see the module."""
+    pairs, error_rate = pair_words(reference, found)
     inside = [p.start <= (w["start"] + w["end"]) / 2 <= p.end for p, _, w in pairs]
     errors = [abs(w["start"] - p.start) for p, i, w in pairs if i == 0]
     attributed = [names.get(w.get("speaker", "")) == p.speaker for p, _, w in pairs]
     return {
-        "reference_words": len(wanted),
-        "found_words": len(heard),
-        "word_error_rate": round(aligned.wer, 4),
+        "reference_words": sum(len(passage.words) for passage in reference),
+        "found_words": sum(len(plain(word["word"])) for word in found),
+        "word_error_rate": round(error_rate, 4),
         "words_in_segment": round(float(np.mean(inside)), 4),
         "first_words_found": len(errors),
         "first_word_start_error_s": round(float(np.mean(errors)), 4),

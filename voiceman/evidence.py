@@ -22,7 +22,11 @@ class WhisperWord(TypedDict):
 
 
 class Word(TypedDict):
-    """A word with its times; `score` is the mean probability of its tokens, 0 to 1."""
+    """A word with its times.
+
+    `score` (0 to 1) is the mean probability of its tokens in Whisper, or, in a segment aligned
+    by CTC, of its labels where they were found.
+    """
 
     word: str
     start: float
@@ -41,13 +45,14 @@ class WhisperSegment(TypedDict):
 
 
 class Segment(TypedDict):
-    """A segment with aligned words."""
+    """A segment with aligned words; `aligner` set their times: "ctc" or cross-attention."""
 
     start: float
     end: float
     text: str
     avg_logprob: float
     words: list[Word]
+    aligner: str
 
 
 class Flag(TypedDict):
@@ -57,6 +62,19 @@ class Flag(TypedDict):
     start: float
     end: float
     detail: str
+
+
+class ModelWeights(TypedDict):
+    """Which weights a model works with: from the manifest beside them.
+
+    `precision` is that of the file; `computed_in` that of the model, where it differs from it.
+    """
+
+    name: str
+    version: str
+    precision: str
+    sha256: str
+    computed_in: NotRequired[str]
 
 
 class Transcript(TypedDict):
@@ -77,9 +95,14 @@ class Transcript(TypedDict):
 
 
 class AlignedTranscript(TypedDict):
-    """The ALIGNED_TRANSCRIPT tensor: the same with word times and who set them."""
+    """The ALIGNED_TRANSCRIPT tensor: the same with word times and who set them.
+
+    `aligner` is that of the language; segments that it could not align say so themselves.
+    `aligner_weights` are the weights that it works with, if it has any.
+    """
 
     computed_in: NotRequired[str]
+    aligner_weights: NotRequired[ModelWeights]
     language: str
     language_probability: float | None
     duration: float
@@ -106,19 +129,6 @@ class Finding(TypedDict):
     severity: float
     weight: float
     context: str
-
-
-class ModelWeights(TypedDict):
-    """Which weights a model works with: from the manifest beside them.
-
-    `precision` is that of the file; `computed_in` that of the model, where it differs from it.
-    """
-
-    name: str
-    version: str
-    precision: str
-    sha256: str
-    computed_in: NotRequired[str]
 
 
 class Component(TypedDict):
@@ -172,7 +182,8 @@ class Evidence(TypedDict):
     of them (0 to 1) has words; None: not known, `unavailable["speech_with_text"]` says why.
     `unavailable` and `notes` are by model: why it has no answer at all, and what a reader must
     know about the data behind its weights; `notes["score"]` says what the score is not.
-    `models` names the weights that took part; a model without weights is not in it.
+    `models` names the weights that took part; a model without weights is not in it. One with
+    weights for each language is in it as "word_alignment/ko".
     """
 
     schema: str

@@ -40,6 +40,13 @@ class Manifest:
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.files.items()))
         return hashlib.sha256(lines.encode()).hexdigest()
 
+    @property
+    def weights(self) -> ModelWeights:
+        """What the evidence says about these weights."""
+        return ModelWeights(
+            name=self.name, version=self.version, precision=self.precision, sha256=self.sha256
+        )
+
     def write(self, folder: Path) -> None:
         """Write the manifest into a weights folder."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
@@ -79,20 +86,23 @@ def read_manifest(folder: Path) -> Manifest:
         raise WeightsError(f"{path}: not a manifest ({err}); run voiceman-export again") from err
 
 
+def language_folders(folder: Path) -> list[Path]:
+    """The folders of languages, "ko" for example, in the weights folder of a model that has such.
+
+    A folder whose name begins with a dot is an export that has not been finished.
+    """
+    return sorted(path.parent for path in folder.glob(f"[!.]*/{MANIFEST_NAME}"))
+
+
 def weights_in_use(repository: Path) -> dict[str, ModelWeights]:
     """The weights of all models of a repository, from their manifests, by model.
 
-    Models without weights are left out. The newest version counts, as it does for Triton.
+    Models without weights are left out, and so are models with weights for each language: they
+    name those themselves. The newest version counts, as it does for Triton.
     """
     found: dict[str, ModelWeights] = {}
     for path in sorted(repository.glob(f"*/*/weights/{MANIFEST_NAME}"), key=_version):
-        manifest = read_manifest(path.parent)
-        found[path.parts[-4]] = ModelWeights(
-            name=manifest.name,
-            version=manifest.version,
-            precision=manifest.precision,
-            sha256=manifest.sha256,
-        )
+        found[path.parts[-4]] = read_manifest(path.parent).weights
     return found
 
 

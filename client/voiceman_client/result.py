@@ -47,6 +47,7 @@ class ResultSegment(TypedDict):
     text: str
     avg_logprob: float
     words: list[SpokenWord]
+    aligner: str
     speaker: NotRequired[str]
     channel: NotRequired[int]
 
@@ -230,7 +231,9 @@ def _models(heard: Sequence[Heard], made: Made) -> dict[str, UsedModel]:
     models = {name: UsedModel(version=version) for name, version in made.models.items()}
     for item in heard:
         for name, weights in item.evidence["models"].items():
-            models.setdefault(name, UsedModel(version=""))["weights"] = weights
+            # "word_alignment/ko" is one of the weights of word_alignment.
+            version = made.models.get(name.partition("/")[0], "")
+            models.setdefault(name, UsedModel(version=version))["weights"] = weights
     return models
 
 
@@ -268,6 +271,7 @@ def _segment(found: Segment, item: Heard, utterances: Sequence[Utterance]) -> Re
         text=found["text"],
         avg_logprob=found["avg_logprob"],
         words=[SpokenWord(**_shifted(word, item.span)) for word in found["words"]],
+        aligner=found["aligner"],
     )
     for spoken in (segment, *segment["words"]):
         speaker = _speaker_of(spoken["start"], spoken["end"], utterances)

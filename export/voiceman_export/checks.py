@@ -1,19 +1,23 @@
 """Parity: does every exported model answer as its source does, on fixed real speech?"""
 
-import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
-from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
+from transformers import (
+    AutoFeatureExtractor,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
 
+from voiceman.analysis.network_inputs import batches, normalise
 from voiceman.analysis.segmentation import WINDOW_SAMPLES
+from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
-from voiceman.manifest import read_manifest, verify
+from voiceman.manifest import MANIFEST_NAME, language_folders, verify
+from voiceman.serving.ctc import CtcModel
 from voiceman.serving.ecapa import load_ecapa
 from voiceman.serving.emotion_networks import load_categorical, load_dimensional
 from voiceman.serving.guard import Network
@@ -25,8 +29,9 @@ from voiceman_export import (
     speaker_embedding,
     voice_activity,
     whisper_reference,
+    word_alignment,
 )
-from voiceman_export.assets import fetch
+from voiceman_export.check_speech import filterbank, reference_speech, speech, utterances
 from voiceman_export.models import MODELS
 from voiceman_export.sources import Checkpoint, resolve
 from voiceman_export.weights_folder import weights_folder
@@ -35,10 +40,10 @@ from voiceman_export.whisper import ctranslate2_file, openai_file
 FP32_LIMIT = 1e-4
 SERVED_LIMIT = 0.01  # of the outputs' range, for networks that are served in 16 bits
 SPEECH_DISAGREEMENT_LIMIT = 0.05
-_SPEECH = "telephone-call"
-_SAMPLE_RATE = 16_000
 # Any tokens do: source and export read the same.
 _TEXT_TOKENS = 24
+# First sample and length of speech: two of one length, for models without a mask.
+_CUTS = ((0, 48_000), (48_000, 48_000), (96_000, 43_200), (144_000, 16_000))
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ class Parity:
         return self.difference <= self.limit
 
 
-def check(repository: Path, name: str, checkpoint: str | None = None) -> Iterator[Parity]:
+def check(
+    repository: Path, name: str, checkpoint: str | None = None, language: str = ""
+) -> Iterator[Parity]:
     """Compare an exported model with its source.
 
     Args:
@@ -71,14 +78,22 @@ def check(repository: Path, name: str, checkpoint: str | None = None) -> Iterato
         name: the Triton model.
         checkpoint: its source; None: the name in the manifest, which suffices for assets and
             hub models.
+        language: the only one to look at, of a model that has weights for each; empty: all.
 
     Raises:
         WeightsError: not exported, or from another source.
         HashMismatchError: a file was altered after the export.
     """
-    folder = weights_folder(repository, name)
+    folders = [weights_folder(repository, name, language)]
+    if not language:
+        folders = language_folders(folders[0]) or folders
+    for folder in folders:
+        yield from _check_folder(folder, name, checkpoint)
+
+
+def _check_folder(folder: Path, name: str, checkpoint: str | None) -> Iterator[Parity]:
     manifest = verify(folder)
-    yield Parity(name, "files against the manifest", 0.0, 0.0)
+    yield Parity(_title(folder, name), "files against the manifest", 0.0, 0.0)
     if name == scoring.MODEL:
         return
     found = resolve(checkpoint or manifest.name, MODELS[name].patterns, MODELS[name].licence)
@@ -90,18 +105,16 @@ def check(repository: Path, name: str, checkpoint: str | None = None) -> Iterato
     yield from _CHECKS[name](folder, found)
 
 
+def _title(folder: Path, name: str) -> str:
+    """The model, and the language whose weights are in the folder, if it has several."""
+    return name if folder.name == "weights" else f"{name}/{folder.name}"
+
+
 def exported(repository: Path) -> list[str]:
-    """Models of the repository that have a manifest."""
-    names = [*MODELS, scoring.MODEL]
-    return [name for name in names if _has_manifest(repository, name)]
-
-
-def _has_manifest(repository: Path, name: str) -> bool:
-    try:
-        read_manifest(weights_folder(repository, name))
-    except WeightsError:
-        return False
-    return True
+    """Models of the repository that have a manifest, or one of any language."""
+    found = {path.parts[-4] for path in repository.glob(f"*/1/weights/{MANIFEST_NAME}")}
+    found |= {path.parts[-5] for path in repository.glob(f"*/1/weights/[!.]*/{MANIFEST_NAME}")}
+    return [name for name in (*MODELS, scoring.MODEL) if name in found]
 
 
 def _check_whisper(folder: Path, source: Checkpoint) -> Iterator[Parity]:
@@ -109,7 +122,7 @@ def _check_whisper(folder: Path, source: Checkpoint) -> Iterator[Parity]:
     model = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float64)
     extract = WhisperFeatureExtractor.from_pretrained(folder)
     log_mel = extract(
-        _speech(), sampling_rate=_SAMPLE_RATE, return_tensors="pt"
+        speech(), sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt"
     ).input_features.double()
     start = model.generation_config.decoder_start_token_id
     text = torch.arange(_TEXT_TOKENS) * 100 + 300
@@ -130,7 +143,7 @@ def _check_whisper(folder: Path, source: Checkpoint) -> Iterator[Parity]:
 
 
 def _check_speaker_embedding(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    features = _filterbank(_speech()).unfold(0, 300, 300).transpose(1, 2)[:4].contiguous()
+    features = filterbank(speech()).unfold(0, 300, 300).transpose(1, 2)[:4].contiguous()
     features = features - features.mean(dim=1, keepdim=True)
     model = speaker_embedding.load(source.path)
     with torch.inference_mode():
@@ -141,14 +154,14 @@ def _check_speaker_embedding(folder: Path, source: Checkpoint) -> Iterator[Parit
 
 
 def _check_voice_activity(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    windows = _speech()[: 3 * WINDOW_SAMPLES].reshape(3, WINDOW_SAMPLES)
+    windows = speech()[: 3 * WINDOW_SAMPLES].reshape(3, WINDOW_SAMPLES)
     with torch.inference_mode():
         expected = voice_activity.load(source.path)(torch.from_numpy(windows)).exp()
     found = torch.from_numpy(load_segmentation(folder, dtype=torch.float32)(windows)).exp()
     yield _parity("voice_activity", "PyTorch, probabilities", found, expected)
     served = load_segmentation(folder)(windows)  # in this machine's own precision
-    speech = np.concatenate(served.argmax(axis=-1) > 0)
-    disagreement = float(np.mean(speech != _reference_speech(len(speech))))
+    spoken = np.concatenate(served.argmax(axis=-1) > 0)
+    disagreement = float(np.mean(spoken != reference_speech(len(spoken))))
     yield Parity(
         "voice_activity",
         "call's RTTM, share of frames, speech or not",
@@ -158,7 +171,7 @@ def _check_voice_activity(folder: Path, source: Checkpoint) -> Iterator[Parity]:
 
 
 def _check_emotion_dimensional(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    waveform, lengths = _utterances()
+    waveform, lengths = utterances()
     mask = (torch.arange(waveform.shape[1])[None] < lengths[:, None]).long()
     with torch.inference_mode():
         expected = emotion_dimensional.load(source)(waveform, mask)
@@ -166,7 +179,7 @@ def _check_emotion_dimensional(folder: Path, source: Checkpoint) -> Iterator[Par
 
 
 def _check_emotion_categorical(folder: Path, source: Checkpoint) -> Iterator[Parity]:
-    waveform, _ = _utterances()
+    waveform, _ = utterances()
     lengths = torch.full((len(waveform),), waveform.shape[1])  # equal ones alone share a batch
     with torch.inference_mode():
         expected = emotion_categorical.load(source.path)(waveform, torch.ones(len(waveform)))
@@ -181,7 +194,7 @@ def _emotion_parity(
     expected: torch.Tensor,
 ) -> Iterator[Parity]:
     """In fp32, and in the precision of this machine's server; outputs range from 0 to 1."""
-    waveform, _ = _utterances()
+    waveform, _ = utterances()
     rows = {"fp32": FP32_LIMIT, "as served here": SERVED_LIMIT}
     for name, limit in rows.items():
         dtype = torch.float32 if name == "fp32" else None
@@ -190,58 +203,33 @@ def _emotion_parity(
         yield Parity(model, f"its own library, {name}", difference, limit)
 
 
+def _check_word_alignment(folder: Path, source: Checkpoint) -> Iterator[Parity]:
+    placed = CtcModel(folder)
+    model = word_alignment.load(source).model
+    extract = AutoFeatureExtractor.from_pretrained(source.path)
+    sounds = [speech()[first : first + length] for first, length in _CUTS]
+    inputs = [normalise(sound) for sound in sounds] if placed.form.normalised else sounds
+    difference = 0.0
+    for batch in batches(inputs, len(inputs), masked=placed.form.masked):
+        found = np.exp(placed(batch.samples, batch.lengths))
+        for row, index in zip(found, batch.indices, strict=True):
+            alone = extract(sounds[index], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+            with torch.inference_mode():
+                expected = model(alone.input_values).logits[0].softmax(-1).numpy()
+            difference = max(difference, float(np.abs(row[: len(expected)] - expected).max()))
+    title = _title(folder, "word_alignment")
+    yield Parity(title, "transformers, probabilities", difference, FP32_LIMIT)
+
+
 _CHECKS: Mapping[str, Callable[[Path, Checkpoint], Iterator[Parity]]] = {
     "whisper": _check_whisper,
     "speaker_embedding": _check_speaker_embedding,
     "voice_activity": _check_voice_activity,
     "emotion_dimensional": _check_emotion_dimensional,
     "emotion_categorical": _check_emotion_categorical,
+    "word_alignment": _check_word_alignment,
 }
 
 
 def _parity(model: str, reference: str, found: torch.Tensor, expected: torch.Tensor) -> Parity:
     return Parity(model, reference, (found - expected).abs().max().item(), FP32_LIMIT)
-
-
-def _speech() -> NDArray[np.float32]:
-    """float32 [480000]: 30 s of a telephone call, -1 to 1."""
-    with wave.open(str(fetch(_SPEECH) / "sample.wav")) as file:
-        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    return pcm.astype(np.float32) / 32768
-
-
-def _utterances() -> tuple[torch.Tensor, torch.Tensor]:
-    """Four normalised pieces of speech, padded, and their lengths in samples."""
-    pieces = torch.from_numpy(_speech()[: 4 * 3 * _SAMPLE_RATE]).reshape(4, -1)
-    lengths = torch.tensor([1.0, 0.9, 0.5, 0.3]).mul(pieces.shape[1]).long()
-    padded = torch.zeros_like(pieces)
-    for row, (piece, length) in enumerate(zip(pieces, lengths.tolist(), strict=True)):
-        padded[row, :length] = torch.nn.functional.layer_norm(piece[:length], (length,))
-    return padded, lengths
-
-
-def _filterbank(waveform: NDArray[np.float32]) -> torch.Tensor:
-    """float32 [frames, 80]: log mel energies in dB of 25 ms every 10 ms."""
-    filters = mel_filter_bank(201, 80, 0.0, 8000.0, _SAMPLE_RATE)
-    power = spectrogram(
-        waveform,
-        window_function(400, "hamming"),
-        frame_length=400,
-        hop_length=160,
-        power=2.0,
-        mel_filters=filters,
-        log_mel="dB",
-        dtype=np.dtype(np.float32),
-    )
-    return torch.from_numpy(power.T)
-
-
-def _reference_speech(frames: int) -> NDArray[np.bool_]:
-    """Bool [frames]: where the call's RTTM has speech, over its 30 s."""
-    centres = (np.arange(frames) + 0.5) * 30.0 / frames
-    speech = np.zeros(frames, dtype=bool)
-    for line in (fetch(_SPEECH) / "sample.rttm").read_text(encoding="utf-8").splitlines():
-        fields = line.split()
-        start, duration = float(fields[3]), float(fields[4])
-        speech |= (centres >= start) & (centres < start + duration)
-    return speech

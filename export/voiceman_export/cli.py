@@ -12,7 +12,7 @@ from typing import ParamSpec
 import click
 
 from voiceman.errors import VoicemanError
-from voiceman_export import scoring
+from voiceman_export import aligners, scoring
 from voiceman_export.assets import fetch as fetch_asset
 from voiceman_export.catalogue import catalogue
 from voiceman_export.models import MODELS, Model, export_model, users_own
@@ -123,6 +123,18 @@ def export_all(whisper: str | None, repository: Path, *, force: bool) -> None:
     _report(export_model(repository, scoring.MODEL, force=force))
 
 
+def _language(model: Model) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """The option of models that have weights for each language."""
+    if not model.languages:
+        return lambda command: command
+    known = ", ".join(model.languages)
+    return click.option(
+        "--language",
+        required=True,
+        help=f"ISO 639 code. There is a usual checkpoint for {known}; see {aligners.__name__}.",
+    )
+
+
 def _add_command(model: Model) -> None:
     @main.command(name=model.name.replace("_", "-"), help=f"Export {model.title}.")
     @click.option(
@@ -131,15 +143,26 @@ def _add_command(model: Model) -> None:
         show_default=True,
         help="Asset of the catalogue, local file or folder, or hub name.",
     )
+    @_language(model)
     @_accept_licence
     @_repository
     @_force
     @_failures_are_messages
     def command(
-        checkpoint: str | None, repository: Path, *, accept_licence: bool, force: bool
+        checkpoint: str | None,
+        repository: Path,
+        *,
+        accept_licence: bool,
+        force: bool,
+        language: str = "",
     ) -> None:
         export = export_model(
-            repository, model.name, checkpoint, accept_licence=accept_licence, force=force
+            repository,
+            model.name,
+            checkpoint,
+            language=language,
+            accept_licence=accept_licence,
+            force=force,
         )
         _report(export)
 
@@ -162,6 +185,7 @@ def export_scoring(repository: Path, *, force: bool) -> None:
 @main.command()
 @click.argument("names", metavar="[MODEL]...", nargs=-1, type=click.Choice([*MODELS, "scoring"]))
 @click.option("--checkpoint", help="Source of one MODEL that was exported from a local path.")
+@click.option("--language", default="", help="Only this language, of models that have several.")
 @click.option(
     "--format",
     "form",
@@ -172,7 +196,9 @@ def export_scoring(repository: Path, *, force: bool) -> None:
 )
 @_repository
 @_failures_are_messages
-def check(names: tuple[str, ...], checkpoint: str | None, form: str, repository: Path) -> None:
+def check(
+    names: tuple[str, ...], checkpoint: str | None, language: str, form: str, repository: Path
+) -> None:
     """Compare exported models with their sources; exit 1 when one differs too much.
 
     Without a MODEL, every model of the repository that has weights.
@@ -185,7 +211,7 @@ def check(names: tuple[str, ...], checkpoint: str | None, form: str, repository:
     if form == "table":
         click.echo(_ROW.format("model", "compared with", "difference", "limit", "verdict"))
     for name in names or checks.exported(repository):
-        for parity in checks.check(repository, name, checkpoint):
+        for parity in checks.check(repository, name, checkpoint, language):
             failed = failed or not parity.passed
             if form == "json":
                 click.echo(json.dumps({**asdict(parity), "passed": parity.passed}))

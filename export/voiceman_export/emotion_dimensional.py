@@ -5,7 +5,6 @@ here, under the names of its weights.
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
@@ -13,6 +12,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 from voiceman.contracts import EMOTION_DIMENSIONS
 from voiceman.errors import WeightsError
 from voiceman.serving.emotion_networks import load_dimensional
+from voiceman_export.pretrained import load_pretrained
 from voiceman_export.sources import Checkpoint
 from voiceman_export.wav2vec2_layout import write_wav2vec2
 
@@ -75,25 +75,13 @@ def load(checkpoint: Checkpoint) -> EmotionDimensional:
     Raises:
         WeightsError: not of this architecture.
     """
-    try:
-        loaded: Any = EmotionDimensional.from_pretrained(
-            checkpoint.path,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as err:
-        raise WeightsError(f"{checkpoint.path}: cannot be loaded: {err}") from err
-    model, report = loaded
-    # The embedding of masked frames serves training only.
-    missing = sorted(set(report["missing_keys"]) - {"wav2vec2.masked_spec_embed"})
-    if missing:
-        raise WeightsError(f"{checkpoint.path}: lacks {', '.join(missing[:5])}")
+    model: EmotionDimensional = load_pretrained(EmotionDimensional, checkpoint)
     if model.config.feat_extract_norm != "layer":
         raise WeightsError(
             f"{checkpoint.path}: its features are normalised over the whole input, so padded "
             "batches would change its answers"
         )
-    return model.eval()
+    return model
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:

@@ -1,13 +1,16 @@
 """Every model that has weights: its checkpoint, and the module that converts it."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from voiceman.errors import WeightsError
 from voiceman_export import scoring
+from voiceman_export.aligners import ALIGNERS
 from voiceman_export.sources import (
     UNKNOWN_LICENCE,
     Checkpoint,
@@ -30,9 +33,9 @@ logger = logging.getLogger(__name__)
 class Model:
     """A model with weights.
 
-    The module of the same name in this package offers `write(checkpoint, folder)`; it
-    is imported only when there is something to write, since torch and transformers take
-    seconds.
+    The module of the same name in this package offers `write(checkpoint, folder)`, of a model
+    with `languages` `write(checkpoint, folder, language)`; it is imported only when there is
+    something to write, since torch and transformers take seconds.
 
     Attributes:
         name: the Triton model.
@@ -41,6 +44,7 @@ class Model:
         patterns: files to take from a hub model.
         licence: what to assume where a checkpoint says nothing.
         revision: raised when `write` would make other files of the same checkpoint.
+        languages: the usual checkpoint by language, of a model that has weights for each.
     """
 
     name: str
@@ -49,10 +53,12 @@ class Model:
     patterns: tuple[str, ...] = ()
     licence: str = UNKNOWN_LICENCE
     revision: int = 1
+    languages: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def writer(self) -> Callable[[Checkpoint, Path], str]:
+    def writer(self, language: str) -> Callable[[Checkpoint, Path], str]:
         """Converts a checkpoint into a folder and returns the precision of the weights."""
-        return import_module(f"voiceman_export.{self.name}").write
+        write = import_module(f"voiceman_export.{self.name}").write
+        return partial(write, language=language) if self.languages else write
 
 
 MODELS = {
@@ -93,6 +99,13 @@ MODELS = {
             licence="Apache-2.0",
             revision=2,
         ),
+        Model(
+            "word_alignment",
+            "a language's CTC model for word times, from a wav2vec 2.0 in Hugging Face's layout",
+            # A language model may lie beside them, which is of no use here.
+            patterns=("*.json", "model*.safetensors", "pytorch_model*.bin"),
+            languages=ALIGNERS,
+        ),
     )
 }
 
@@ -102,6 +115,7 @@ def export_model(
     name: str,
     checkpoint: str | None = None,
     *,
+    language: str = "",
     accept_licence: bool = False,
     force: bool = False,
 ) -> Export:
@@ -111,7 +125,8 @@ def export_model(
         repository: the model repository.
         name: one of MODELS, or "scoring".
         checkpoint: an asset of the catalogue, a local file or folder, or a hub name; None: the
-            catalogue's.
+            catalogue's, or the usual one of the language.
+        language: ISO 639 code, of a model that has weights for each language.
         accept_licence: the user accepts a licence without commercial use.
         force: export even if nothing has changed.
 
@@ -122,7 +137,9 @@ def export_model(
     if name == scoring.MODEL:
         return scoring.export(repository, force=force)
     model = MODELS[name]
-    checkpoint = checkpoint or model.default
+    if model.languages and not re.fullmatch("[a-z]{2,3}", language):
+        raise WeightsError(f"{name}: {language!r} is no language: give --language, ko for example")
+    checkpoint = checkpoint or model.default or model.languages.get(language)
     if not checkpoint:
         raise WeightsError(f"{name}: no weights in the catalogue: give --checkpoint")
     found = resolve(checkpoint, model.patterns, model.licence)
@@ -131,7 +148,8 @@ def export_model(
         repository,
         name,
         found.source,
-        lambda folder: model.writer()(found, folder),
+        lambda folder: model.writer(language)(found, folder),
+        language=language,
         revision=model.revision,
         force=force,
     )

@@ -38,8 +38,8 @@ class Export:
     written: bool
 
 
-def weights_folder(repository: Path, model: str) -> Path:
-    """Folder of a model's weights: `<repository>/<model>/1/weights`.
+def weights_folder(repository: Path, model: str, language: str = "") -> Path:
+    """Folder of a model's weights: `<repository>/<model>/1/weights`, below it the language's.
 
     Raises:
         WeightsError: the repository has no such model.
@@ -49,7 +49,7 @@ def weights_folder(repository: Path, model: str) -> Path:
             f"{repository / model}: no such model; give --model-repository, the folder that "
             "holds one folder for each Triton model"
         )
-    return repository / model / "1" / "weights"
+    return repository / model / "1" / "weights" / language
 
 
 def export_weights(
@@ -58,6 +58,7 @@ def export_weights(
     source: Source,
     write: Callable[[Path], str],
     *,
+    language: str = "",
     revision: int = 1,
     force: bool = False,
 ) -> Export:
@@ -68,13 +69,14 @@ def export_weights(
         model: name of the Triton model.
         source: where the weights come from; decides with `revision` whether to write.
         write: fills the folder that it is given and returns the weights' precision.
+        language: of a model that has weights for each language.
         revision: raised whenever `write` would produce other files from the same source.
         force: write in any case.
 
     Raises:
         WeightsError: the repository has no such model, or `write` failed so.
     """
-    target = weights_folder(repository, model)
+    target = weights_folder(repository, model, language)
     source = replace(source, version=f"{source.version}{_suffix(revision)}")
     if not force and (manifest := _same(target, source)) is not None:
         return Export(target, manifest, written=False)

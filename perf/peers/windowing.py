@@ -9,7 +9,7 @@ from perf.peers.interface import WEIGHTS
 from perf.whisper_corpus import Recording
 from voiceman.analysis.coverage import Intervals, detected_speech
 from voiceman.analysis.segmentation import find_activity
-from voiceman.audio import Waveform, to_float32
+from voiceman.audio import SAMPLE_RATE_HZ, Waveform, to_float32
 from voiceman.serving.segmentation import load_segmentation
 from voiceman_client.windows import clip_turns, plan_pieces, plan_windows, stitch
 
@@ -21,12 +21,14 @@ class SpokenWindow:
     """A window of at most 30 s, samples [n] of recording number `recording`.
 
     Attributes:
+        start_s: where it begins in the recording, seconds.
         speech: where somebody speaks, seconds from the start of the window.
     """
 
     waveform: Waveform
     language: str
     recording: int
+    start_s: float
     speech: Intervals | None
 
 
@@ -62,6 +64,7 @@ class Windowing:
                 to_float32(waveform[span.start : span.end]),
                 recording.language,
                 number,
+                span.start / SAMPLE_RATE_HZ,
                 detected_speech(clip_turns(turns, span), span.seconds),
             )
             for span in plan_windows(speech, waveform)

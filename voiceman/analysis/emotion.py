@@ -4,18 +4,14 @@ The same for both emotion models. An utterance's result depends on the utterance
 length of every network input is a function of that utterance, never of its neighbours.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from voiceman.analysis.cutting import cut_utterance
+from voiceman.analysis.network_inputs import Floats, Network, batches, normalise
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, Waveform
-
-Floats = npt.NDArray[np.float32]
-# Padded waveforms [b, n] and their true lengths [b], to outputs [b, k].
-Network = Callable[[Floats, npt.NDArray[np.int64]], Floats]
 
 # A syllable has no mood: the training utterances are 2 s and longer. Uncalibrated.
 MIN_UTTERANCE_S = 0.5
@@ -23,15 +19,9 @@ MIN_UTTERANCE_S = 0.5
 # analysed in overlapping pieces of this length, and the results averaged.
 MAX_PIECE_S = 12.0
 OVERLAP_S = 2.0
-# Inputs are padded to a multiple of this, so that masked networks get full batches.
-BUCKET_S = 1.0
 # Networks without a mask get utterances cut to a multiple of this, so that equal lengths meet.
 LENGTH_STEP_S = 0.05
-# Bounds the memory of one run: padded seconds, and pieces (the requirements' default batch).
-MAX_BATCH_S = 60.0
-MAX_BATCH_PIECES = 8
-
-_VARIANCE_FLOOR = 1e-7  # as in transformers' Wav2Vec2FeatureExtractor
+MAX_BATCH_PIECES = 8  # the requirements' default batch
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ def analyse_utterances(
     Args:
         waveforms: INT16 [n] of every window.
         utterances: [u, 2] start and end in seconds, for every window.
-        network: the exported network.
+        network: the exported network, to [b, k].
         outputs: how many numbers it gives per utterance, k.
         masked: the network ignores padding (layer-norm models). Otherwise (group-norm models,
             whose first layer mixes all samples) only equal lengths share a batch, unpadded,
@@ -76,18 +66,19 @@ def analyse_utterances(
     found = [
         Emotions(np.full((len(spans), outputs), np.nan, np.float32), {}) for spans in utterances
     ]
-    by_length: dict[int, list[_Piece]] = {}
+    cuts: list[_Piece] = []
     for window, (waveform, spans) in enumerate(zip(waveforms, utterances, strict=True)):
         for index, span in enumerate(spans):
             cut = cut_utterance(waveform, span, MIN_UTTERANCE_S)
             if isinstance(cut, str):
                 found[window].missing[index] = cut
                 continue
-            for length, samples in _network_inputs(cut, masked):
-                by_length.setdefault(length, []).append(_Piece(window, index, samples))
+            cuts += [_Piece(window, index, samples) for samples in _network_inputs(cut, masked)]
     sums: dict[tuple[int, int], list[Floats]] = {}
-    for length, group in sorted(by_length.items()):
-        for piece, output in _run(group, length, network):
+    for batch in batches([piece.samples for piece in cuts], MAX_BATCH_PIECES, masked=masked):
+        outputs_of_batch = network(batch.samples, batch.lengths)
+        for number, output in zip(batch.indices, outputs_of_batch, strict=True):
+            piece = cuts[number]
             sums.setdefault((piece.window, piece.utterance), []).append(output)
     for (window, index), parts in sums.items():
         value = np.mean(parts, axis=0, dtype=np.float64)
@@ -109,29 +100,9 @@ def pieces(samples: Waveform) -> list[Waveform]:
     return [samples[start : start + longest] for start in starts]
 
 
-def normalise(samples: Waveform) -> Waveform:
-    """Zero mean and unit variance, as wav2vec2 models are trained."""
-    exact = samples.astype(np.float64)
-    return ((exact - exact.mean()) / np.sqrt(exact.var() + _VARIANCE_FLOOR)).astype(np.float32)
-
-
-def _network_inputs(cut: Waveform, masked: bool) -> list[tuple[int, Waveform]]:
-    """The pieces of an utterance as the network wants them, each with its padded length."""
-    if not masked:
-        step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
-        whole_steps = cut[: len(cut) // step * step]
-        return [(len(piece), piece) for piece in pieces(whole_steps)]
-    bucket = int(BUCKET_S * SAMPLE_RATE_HZ)
-    return [(-(-len(piece) // bucket) * bucket, normalise(piece)) for piece in pieces(cut)]
-
-
-def _run(group: Sequence[_Piece], length: int, network: Network) -> Iterator[tuple[_Piece, Floats]]:
-    """Run pieces of one input length in batches."""
-    most = max(1, min(MAX_BATCH_PIECES, int(MAX_BATCH_S * SAMPLE_RATE_HZ) // length))
-    for first in range(0, len(group), most):
-        batch = group[first : first + most]
-        inputs = np.zeros((len(batch), length), np.float32)
-        for row, piece in zip(inputs, batch, strict=True):
-            row[: len(piece.samples)] = piece.samples
-        lengths = np.array([len(piece.samples) for piece in batch], np.int64)
-        yield from zip(batch, network(inputs, lengths), strict=True)
+def _network_inputs(cut: Waveform, masked: bool) -> list[Waveform]:
+    """The pieces of an utterance as the network wants them."""
+    if masked:
+        return [normalise(piece) for piece in pieces(cut)]
+    step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
+    return pieces(cut[: len(cut) // step * step])

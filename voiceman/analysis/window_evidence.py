@@ -114,10 +114,12 @@ def voice_features(values: Float32s, status: str) -> ModelAnswer:
 def _as_computed(
     models: Mapping[str, ModelWeights], transcript: AlignedTranscript
 ) -> dict[str, ModelWeights]:
-    """The weights with the precision that Whisper computed in."""
+    """The weights with the precision that Whisper computed in, and those of the aligner."""
     computed_in, named = transcript.get("computed_in"), dict(models)
     if computed_in and "whisper" in named:
         named["whisper"] = {**named["whisper"], "computed_in": computed_in}
+    if weights := transcript.get("aligner_weights"):
+        named[f"word_alignment/{transcript['language']}"] = weights
     return named
 
 

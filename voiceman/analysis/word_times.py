@@ -103,11 +103,12 @@ def align_words(transcript: Transcript, attention: Matrix) -> AlignedTranscript:
             text=segment["text"],
             avg_logprob=segment["avg_logprob"],
             words=own,
+            aligner=ALIGNER,
         )
         if own:
             _settle_first_word(aligned, last_end, usual_s)
             _settle_edges(aligned, usual_s)
-        last_end = _keep_inside(aligned, last_end, transcript["duration"])
+        last_end = keep_inside(aligned, last_end, transcript["duration"])
         segments.append(aligned)
     found: AlignedTranscript = {
         "language": transcript["language"],
@@ -203,16 +204,25 @@ def _settle_edges(segment: Segment, usual_s: float) -> None:
         segment["end"] = last["end"]
 
 
-def _keep_inside(segment: Segment, earliest: float, duration: float) -> float:
-    """Order the words, close the segment around them; returns where the segment ends."""
+def keep_inside(segment: Segment, earliest: float, latest: float) -> float:
+    """Order the words of a segment and close it around them.
+
+    Args:
+        segment: is changed; times are rounded to milliseconds.
+        earliest: seconds before which no word may lie.
+        latest: seconds behind which neither a word nor the segment may lie.
+
+    Returns:
+        The `earliest` of the next segment: where this one ends, if it has words.
+    """
     for word in segment["words"]:
-        word["start"] = round(min(max(word["start"], earliest), duration), 3)
-        word["end"] = round(min(max(word["end"], word["start"]), duration), 3)
+        word["start"] = round(min(max(word["start"], earliest), latest), 3)
+        word["end"] = round(min(max(word["end"], word["start"]), latest), 3)
         earliest = word["end"]
     if segment["words"]:
         segment["start"] = min(segment["start"], segment["words"][0]["start"])
         segment["end"] = max(segment["end"], segment["words"][-1]["end"])
         segment["start"] = max(segment["start"], 0.0)
-    segment["start"] = round(min(segment["start"], duration), 3)
-    segment["end"] = round(min(max(segment["end"], segment["start"]), duration), 3)
+    segment["start"] = round(min(segment["start"], latest), 3)
+    segment["end"] = round(min(max(segment["end"], segment["start"]), latest), 3)
     return max(earliest, segment["end"]) if segment["words"] else earliest

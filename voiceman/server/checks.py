@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voiceman.contracts import MODELS
 from voiceman.errors import EnvironmentCheckError, WeightsError
-from voiceman.manifest import MANIFEST_NAME, verify
+from voiceman.manifest import MANIFEST_NAME, language_folders, verify
 from voiceman.server.address import bind, find_address
 from voiceman.server.installation import (
     Interpreter,
@@ -21,6 +21,7 @@ from voiceman.server.settings import ServerSettings
 
 REQUIRED_WEIGHTS = ("whisper", "speaker_embedding", "voice_activity", "scoring")
 OPTIONAL_WEIGHTS = ("emotion_dimensional", "emotion_categorical")
+WEIGHTS_BY_LANGUAGE = "word_alignment"
 
 # What the models import. Without numpy the stub does not even start.
 MODEL_PACKAGES = ("voiceman", "scipy", "torch", "onnxruntime", "tokenizers", "safetensors")
@@ -83,6 +84,9 @@ def _check_repository(settings: ServerSettings, problems: list[str], notes: list
     for name in (*REQUIRED_WEIGHTS, *OPTIONAL_WEIGHTS):
         if name in present:
             _check_weights(repository / name / "1" / "weights", name, problems, notes)
+    for folder in language_folders(repository / WEIGHTS_BY_LANGUAGE / "1" / "weights"):
+        if WEIGHTS_BY_LANGUAGE in present:
+            _check_weights(folder, WEIGHTS_BY_LANGUAGE, problems, notes)
     return names
 
 

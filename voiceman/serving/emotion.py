@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from voiceman.analysis.emotion import Floats, analyse_utterances
+from voiceman.analysis.emotion import analyse_utterances
+from voiceman.analysis.network_inputs import Floats
 from voiceman.audio import Int16Waveform
 from voiceman.contracts import (
     EMOTION_CATEGORIES,

@@ -1,6 +1,7 @@
 """Results hold everything found, in times of the recording, and are valid by their schema."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import jsonschema
@@ -70,7 +71,8 @@ def heard(start_s, end_s, segments, utterances, *, language="en", channel=None, 
 
 
 def segment(start, end, text, words):
-    return {"start": start, "end": end, "text": text, "avg_logprob": -0.2, "words": words}
+    times = {"start": start, "end": end, "aligner": "whisper-cross-attention"}
+    return {**times, "text": text, "avg_logprob": -0.2, "words": words}
 
 
 def summary(*speakers):
@@ -180,6 +182,18 @@ def test_provenance_holds_versions_and_hashes(conversation):
     assert provenance["models"] == {"whisper": {"version": "1", "weights": WEIGHTS}}
     assert provenance["source"]["sha256"] == "0" * 64
     assert conversation["notes"] == {"score": "no verdict"}
+
+
+def test_weights_of_every_language_stand_in_the_provenance():
+    windows = [heard(0, 9, [], [], language="ko"), heard(9, 19, [], [], language="en")]
+    for window in windows:
+        name = f"word_alignment/{window.evidence['language']}"
+        window.evidence["models"] = {name: {**WEIGHTS, "name": name}}
+    made = replace(MADE, models={"word_alignment": "3"})
+    models = assemble(recording(20.0), windows, summary(), made)["provenance"]["models"]
+    assert list(models) == ["word_alignment", "word_alignment/ko", "word_alignment/en"]
+    assert {model["version"] for model in models.values()} == {"3"}
+    assert models["word_alignment/ko"]["weights"]["name"] == "word_alignment/ko"
 
 
 def test_no_speech_is_a_result():

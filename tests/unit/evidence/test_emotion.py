@@ -10,9 +10,9 @@ from voiceman.analysis.emotion import (
     MAX_PIECE_S,
     OVERLAP_S,
     analyse_utterances,
-    normalise,
     pieces,
 )
+from voiceman.analysis.network_inputs import normalise
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
 from voiceman.manifest import Manifest, hash_files

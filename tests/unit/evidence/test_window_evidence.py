@@ -28,6 +28,7 @@ def transcript(text: str, language: str = "ko", start: float = 0.0) -> str:
         for i, word in enumerate(text.split())
     ]
     segment = {"start": 0, "end": 30, "text": text, "avg_logprob": -0.2, "words": words}
+    segment["aligner"] = "cross-attention"
     return json.dumps(
         {
             "language": language,
@@ -269,3 +270,10 @@ def test_overlapped_speech_is_marked_in_the_utterances():
 def test_overlap_is_null_where_nobody_looked_for_turns():
     evidence = gathered(found(transcript(""), [(0, 4)], turns=None))
     assert evidence["utterances"][0]["overlap"] is None
+
+
+def test_the_weights_that_set_the_word_times_are_named_with_their_language():
+    weights = {"name": "some", "version": "1", "precision": "fp32", "sha256": "0" * 64}
+    heard = json.dumps({**json.loads(transcript("네")), "aligner_weights": weights})
+    evidence = we.gather(found(heard, [(0, 1)]), TABLES, {})
+    assert evidence["models"] == {"word_alignment/ko": weights}

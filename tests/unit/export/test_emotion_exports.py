@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_wav2vec2 import WAV2VEC2
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 from voiceman.errors import LicenceNotAcceptedError, WeightsError
@@ -15,15 +16,6 @@ from voiceman_export.speechbrain_lobes import imported
 
 CPU = torch.device("cpu")
 LIMIT, SERVED = 1e-4, 0.01
-WAV2VEC2 = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 1,
-    "intermediate_size": 64,
-    "conv_dim": [32] * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-}
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,9 @@ def test_all_keeps_the_users_own_weights_and_renews_the_catalogues(
     monkeypatch.setattr(
         Model,
         "writer",
-        lambda self: lambda found, folder: shutil.copy(found.path, folder / "weights") and "fp32",
+        lambda self, language: (
+            lambda found, folder: shutil.copy(found.path, folder / "weights") and "fp32"
+        ),
     )
     # Only its origin tells this file from the asset of the same name.
     own = tmp_path / "whisper-base"

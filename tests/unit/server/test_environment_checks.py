@@ -15,8 +15,8 @@ from voiceman.server.settings import Ports, ServerSettings
 REPOSITORY = Path(__file__).parents[3] / "model_repository"
 
 
-def write_weights(repository: Path, model: str) -> Path:
-    folder = repository / model / "1" / "weights"
+def write_weights(repository: Path, model: str, language: str = "") -> Path:
+    folder = repository / model / "1" / "weights" / language
     folder.mkdir(parents=True)
     (folder / "weights.bin").write_bytes(model.encode())
     Manifest(model, "name", "1", "MIT", "a test", "fp32", hash_files(folder)).write(folder)
@@ -65,6 +65,14 @@ def test_altered_optional_weights_are_refused_too(repository):
 
     (line,) = problems(settings(repository))
     assert "emotion_dimensional/1/weights/weights.bin: missing" in line
+
+
+def test_altered_weights_of_one_language_are_refused(repository):
+    korean, _ = (write_weights(repository, "word_alignment", code) for code in ("ko", "en"))
+    (korean / "weights.bin").write_bytes(b"something else")
+
+    (line,) = problems(settings(repository))
+    assert "word_alignment/1/weights/ko/weights.bin" in line
 
 
 def test_missing_repository_is_named(tmp_path):

@@ -23,6 +23,7 @@ def segment(*words: Word) -> Segment:
         "text": " ".join(w["word"] for w in words),
         "avg_logprob": -0.2,
         "words": list(words),
+        "aligner": "whisper-cross-attention",
     }
 
 

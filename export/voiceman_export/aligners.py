@@ -1,0 +1,50 @@
+"""Which CTC model aligns which language, unless the user names another.
+
+Source: the defaults of WhisperX 3.8.6 (`alignment.py`). Its names for torchaudio's bundles stand
+here as the same weights on the Hugging Face hub (en, fr, de, es, it). For Norwegian the smaller
+sibling of its choice: 1 billion parameters in fp32 do not fit into an ONNX file of 2 GB.
+"""
+
+ALIGNERS = {
+    "ar": "jonatasgrosman/wav2vec2-large-xlsr-53-arabic",
+    "ca": "softcatala/wav2vec2-large-xlsr-catala",
+    "cs": "comodoro/wav2vec2-xls-r-300m-cs-250",
+    "da": "saattrupdan/wav2vec2-xls-r-300m-ftspeech",
+    "de": "facebook/wav2vec2-base-10k-voxpopuli-ft-de",
+    "el": "jonatasgrosman/wav2vec2-large-xlsr-53-greek",
+    "en": "facebook/wav2vec2-base-960h",
+    "es": "facebook/wav2vec2-base-10k-voxpopuli-ft-es",
+    "eu": "stefan-it/wav2vec2-large-xlsr-53-basque",
+    "fa": "jonatasgrosman/wav2vec2-large-xlsr-53-persian",
+    "fi": "jonatasgrosman/wav2vec2-large-xlsr-53-finnish",
+    "fr": "facebook/wav2vec2-base-10k-voxpopuli-ft-fr",
+    "gl": "ifrz/wav2vec2-large-xlsr-galician",
+    "he": "imvladikon/wav2vec2-xls-r-300m-hebrew",
+    "hi": "theainerd/Wav2Vec2-large-xlsr-hindi",
+    "hr": "classla/wav2vec2-xls-r-parlaspeech-hr",
+    "hu": "jonatasgrosman/wav2vec2-large-xlsr-53-hungarian",
+    "id": "cahya/wav2vec2-large-xlsr-indonesian",
+    "it": "facebook/wav2vec2-base-10k-voxpopuli-ft-it",
+    "ja": "jonatasgrosman/wav2vec2-large-xlsr-53-japanese",
+    "ka": "xsway/wav2vec2-large-xlsr-georgian",
+    "ko": "kresnik/wav2vec2-large-xlsr-korean",
+    "lv": "jimregan/wav2vec2-large-xlsr-latvian-cv",
+    "ml": "gvs/wav2vec2-large-xlsr-malayalam",
+    "nl": "jonatasgrosman/wav2vec2-large-xlsr-53-dutch",
+    "nn": "NbAiLab/nb-wav2vec2-300m-nynorsk",
+    "no": "NbAiLab/nb-wav2vec2-300m-bokmaal",
+    "pl": "jonatasgrosman/wav2vec2-large-xlsr-53-polish",
+    "pt": "jonatasgrosman/wav2vec2-large-xlsr-53-portuguese",
+    "ro": "gigant/romanian-wav2vec2",
+    "ru": "jonatasgrosman/wav2vec2-large-xlsr-53-russian",
+    "sk": "comodoro/wav2vec2-xls-r-300m-sk-cv8",
+    "sl": "anton-l/wav2vec2-large-xlsr-53-slovenian",
+    "sv": "KBLab/wav2vec2-large-voxrex-swedish",
+    "te": "anuragshas/wav2vec2-large-xlsr-53-telugu",
+    "tl": "Khalsuu/filipino-wav2vec2-l-xls-r-300m-official",
+    "tr": "mpoyraz/wav2vec2-xls-r-300m-cv7-turkish",
+    "uk": "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm",
+    "ur": "kingabzpro/wav2vec2-large-xls-r-300m-Urdu",
+    "vi": "nguyenvulebinh/wav2vec2-base-vi-vlsp2020",
+    "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
+}
