@@ -5,6 +5,8 @@ cut by a quarter; what runs out of memory all the same is split, and on a GPU it
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FULL = 0.90  # of the memory
 ROOMY = 0.75  # below it batches may grow again; uncalibrated
+LOOK_EVERY_S = 1.0  # to release what is cached takes longer than a step of Whisper
 Array = npt.NDArray[Any]
 # Arrays [b, ..] of one batch to an array [b, ..].
 Network = Callable[..., Array]
@@ -75,9 +78,17 @@ class Guard:
         self.size = stage.allowed
         self._stage = stage
         self._meter = meter
+        self._looked_s = -math.inf
 
     def fit(self) -> int:
-        """Items that the next batch may have: a quarter less, or one more, as memory allows."""
+        """Items that the next batch may have: a quarter less, or one more, as memory allows.
+
+        The memory is looked at once a second, however often somebody asks.
+        """
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return self.size
+        self._looked_s = now_s
         share = self._meter().share
         if share > FULL:
             give_back()

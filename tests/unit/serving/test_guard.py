@@ -32,6 +32,11 @@ class FakeMemory:
         self.used_gb -= self.released_gb
 
 
+@pytest.fixture(autouse=True)
+def always_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_module, "LOOK_EVERY_S", 0.0)
+
+
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeMemory]:
     def make(used_gb: float, released_gb: float = 0) -> FakeMemory:
@@ -58,6 +63,18 @@ def test_above_90_percent_cached_memory_is_released_and_batches_are_cut_by_a_qua
     assert full.releases == 8
     assert "emotion: batches of 7, not of 10: 91% of the memory are in use" in caplog.text
     assert len(caplog.records) == 4  # only what changed
+
+
+def test_the_memory_is_looked_at_once_a_second(
+    memory: Callable[..., FakeMemory], monkeypatch: pytest.MonkeyPatch
+):
+    times_s = iter((10.0, 10.4, 10.9, 11.1, 11.2))
+    monkeypatch.setattr(guard_module, "LOOK_EVERY_S", 1.0)
+    monkeypatch.setattr(guard_module.time, "monotonic", lambda: next(times_s))
+    full = memory(95)
+    guard = Guard("emotion", TEN, full)
+    assert [guard.fit() for _ in range(5)] == [7, 7, 7, 5, 5]
+    assert full.releases == 2
 
 
 def test_what_releasing_has_cured_cuts_nothing(memory: Callable[..., FakeMemory]):

@@ -9,6 +9,7 @@ from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
 from voiceman.options import WindowOptions
+from voiceman.serving import guard
 from voiceman.serving.guard import fewer
 from voiceman.serving.memory import Reading, is_out_of_memory
 from voiceman.serving.whisper import memory
@@ -183,6 +184,8 @@ def test_above_90_percent_fewer_windows_are_in_flight(
 
     monkeypatch.setattr(Batch, "launch", count)
     monkeypatch.setattr(memory, "meter_of", lambda _: lambda: Reading(95, 100))
+    monkeypatch.setattr(guard, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(guard, "give_back", lambda: None)  # collecting garbage takes its time
     engine = engine_of(tiny, slots=8, line=len(sounds))
     options = WindowOptions(max_new_tokens=LIMIT, temperatures=(0.0,), timestamps=False)
     futures = [engine.submit(Window(sound, options=options)) for sound in sounds]
