@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,6 +14,8 @@ from voiceman.analysis.embedding import Floats, embed_utterances
 from voiceman.audio import Int16Waveform
 from voiceman.manifest import read_manifest
 from voiceman.serving.ecapa import load_ecapa
+from voiceman.serving.guard import DIARIZATION, Guard, Guarded
+from voiceman.serving.memory import meter_of
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.status import Status
@@ -25,9 +28,13 @@ class TritonPythonModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         torch.set_num_threads(1)
-        folder = weights_folder(args)
+        folder, device = weights_folder(args), instance_device(args)
         self._manifest = read_manifest(folder)
-        self._network = load_ecapa(folder, instance_device(args))
+        self._network = Guarded(
+            load_ecapa(folder, device),
+            Guard("speaker_embedding", DIARIZATION, meter_of(str(device))),
+            None if device.type == "cpu" else partial(load_ecapa, folder),
+        )
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
