@@ -67,6 +67,12 @@ def test_embeddings_are_speechbrain_s(source, exported, batch, frames):
     np.testing.assert_allclose(unit(found), unit(expected), atol=1e-5)
 
 
+def test_the_smallest_numbers_still_exist_afterwards(exported):
+    """To take them for zero is a setting of the thread, which others share."""
+    load_ecapa(exported)(np.zeros((1, 40, 80), np.float32))
+    assert np.nextafter(0.0, 1.0) * np.ones(1) > 0
+
+
 @pytest.mark.weights
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_utterance_is_embedded_the_same_alone_and_among_others(voices, dtype):
