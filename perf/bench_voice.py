@@ -59,7 +59,7 @@ class Contest:
     """One model, ours and theirs."""
 
     model: str
-    library: str
+    source: str
     ours: Run
     theirs: Run
 
@@ -155,7 +155,7 @@ def measure(contest: Contest, utterances: Sequence[Int16Waveform], rounds: int) 
     audio_s = sum(map(len, utterances)) / SAMPLE_RATE_HZ
     ours, theirs = (median(found[name]) for name in sides)
     return {
-        "library": contest.library,
+        "beside": contest.source,
         "utterances_per_cpu_s": round(len(utterances) / ours, 2),
         "cpu_s_per_audio_s": round(ours / audio_s, 4),
         "library_utterances_per_cpu_s": round(len(utterances) / theirs, 2),
@@ -183,7 +183,7 @@ def main() -> None:
             model,
             f["utterances_per_cpu_s"],
             f["cpu_s_per_audio_s"],
-            f["library"],
+            f["beside"],
             f["library_utterances_per_cpu_s"],
             f["library_cpu_s_per_audio_s"],
             f["times_as_fast"],

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nn
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -23,7 +22,8 @@ from voiceman.analysis.embedding import Floats
 from voiceman.analysis.fbank import MEL_COUNT
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import WeightsError
-from voiceman.serving.processor import multiplies_bf16
+from voiceman.serving.processor import cpu_dtype
+from voiceman.serving.weights import loading
 
 FILE = "speaker_embedding.safetensors"
 DILATIONS = (2, 3, 4)  # of the three blocks
@@ -181,16 +181,9 @@ def load_ecapa(
         WeightsError: there is no such file, or it holds something else.
     """
     path = folder / FILE
-    if not path.is_file():
-        raise WeightsError(f"{path}: missing; run voiceman-export")
-    if dtype is None:
-        fast = device.type == "cpu" and multiplies_bf16()
-        dtype = torch.bfloat16 if fast else torch.float32
-    try:
-        network = EcapaNetwork(load_file(path), device, dtype)
+    with loading(path, "ECAPA-TDNN", device):
+        network = EcapaNetwork(load_file(path), device, dtype or cpu_dtype(device))
         found = network(np.zeros((1, 30, MEL_COUNT), np.float32)).shape
-    except (SafetensorError, KeyError, RuntimeError) as err:
-        raise WeightsError(f"{path}: not ECAPA-TDNN ({err}); export it again") from err
     if found != (1, SPEAKER_EMBEDDING_SIZE):
         raise WeightsError(
             f"{path}: an utterance becomes {found} instead of {(1, SPEAKER_EMBEDDING_SIZE)}; "

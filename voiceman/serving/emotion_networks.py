@@ -8,15 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as nn
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from voiceman.errors import WeightsError
 from voiceman.serving.guard import Network
-from voiceman.serving.memory import is_out_of_memory
-from voiceman.serving.processor import multiplies_bf16
+from voiceman.serving.processor import cpu_dtype
 from voiceman.serving.wav2vec2 import Settings, Wav2Vec2
+from voiceman.serving.weights import loading
 
 WEIGHTS = "emotion.safetensors"  # Wav2Vec2Model's names below "wav2vec2.", and the head's
 CONFIG = "config.json"
@@ -86,30 +85,15 @@ def _load(
 ) -> Network:
     """Read a network and try it; dtype None: bf16 where the device multiplies it, else fp32."""
     path = folder / WEIGHTS
-    if not path.is_file():
-        raise WeightsError(f"{path}: missing; run voiceman-export")
-    if dtype is None:
-        fast = multiplies_bf16() if device.type == "cpu" else torch.cuda.is_bf16_supported()
-        dtype = torch.bfloat16 if fast else torch.float32
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions, 10 bits
-    try:
+    on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    dtype = dtype or (torch.bfloat16 if on_gpu else cpu_dtype(device))
+    with loading(path, "an emotion network", device):
         tensors = load_file(path)
-        inner = {n.removeprefix("wav2vec2."): t for n, t in tensors.items()}
+        inner = {name.removeprefix("wav2vec2."): tensor for name, tensor in tensors.items()}
+        own = {n: t.to(device) for n, t in tensors.items() if not n.startswith("wav2vec2.")}
         wav2vec2 = Wav2Vec2(inner, Settings.read(_read_config(folder)), device, dtype)
-        head = make_head(
-            {
-                name: tensor.to(device)
-                for name, tensor in tensors.items()
-                if not name.startswith("wav2vec2.")
-            }
-        )
-        network = _network(wav2vec2, head, device, masked=masked)
+        network = _network(wav2vec2, make_head(own), device, masked=masked)
         network(np.zeros((1, TRIED_SAMPLES), np.float32), np.array([TRIED_SAMPLES]))
-    except (SafetensorError, LookupError, ValueError, RuntimeError) as err:
-        if is_out_of_memory(err):
-            raise
-        raise WeightsError(f"{path}: not an emotion network ({err}); export it again") from err
     return network
 
 

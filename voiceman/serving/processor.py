@@ -16,6 +16,11 @@ def instance_device(args: Mapping[str, str]) -> torch.device:
     return torch.device(f"cuda:{args['model_instance_device_id']}" if on_gpu else "cpu")
 
 
+def cpu_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on a CPU that multiplies it; fp32 elsewhere, on CUDA too."""
+    return torch.bfloat16 if device.type == "cpu" and multiplies_bf16() else torch.float32
+
+
 def multiplies_bf16() -> bool:
     """Whether this processor has instructions for products of bf16 numbers."""
     capabilities = torch.cpu.get_capabilities()

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nn
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,9 +26,9 @@ from voiceman.analysis.segmentation import (
     Floats,
 )
 from voiceman.errors import WeightsError
-from voiceman.serving.memory import is_out_of_memory
-from voiceman.serving.processor import multiplies_bf16
+from voiceman.serving.processor import cpu_dtype
 from voiceman.serving.sincnet import SincNet
+from voiceman.serving.weights import loading
 
 FILE = "segmentation.safetensors"
 FRAMES = (WINDOW_SAMPLES - FRAME_FIELD_SAMPLES) // FRAME_STEP_SAMPLES + 1  # 589 in 10 s
@@ -93,20 +92,9 @@ def load_segmentation(
         WeightsError: there is no such file, or it holds something else.
     """
     path = folder / FILE
-    if not path.is_file():
-        raise WeightsError(f"{path}: missing; run voiceman-export")
-    if dtype is None:
-        fast = device.type == "cpu" and multiplies_bf16()
-        dtype = torch.bfloat16 if fast else torch.float32
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # torch's default, 10 bits, for LSTMs as well
-    try:
-        network = SegmentationNetwork(load_file(path), device, dtype)
+    with loading(path, "segmentation-3.0", device):
+        network = SegmentationNetwork(load_file(path), device, dtype or cpu_dtype(device))
         found = network(np.zeros((1, WINDOW_SAMPLES), np.float32)).shape
-    except (SafetensorError, LookupError, ValueError, RuntimeError) as err:
-        if is_out_of_memory(err):
-            raise
-        raise WeightsError(f"{path}: not segmentation-3.0 ({err}); export it again") from err
     if found != (1, FRAMES, len(POWERSET)):
         raise WeightsError(
             f"{path}: 10 s of sound become {found} (windows, frames, classes) instead of "
