@@ -146,7 +146,15 @@ class Wav2Vec2:
 
         Returns:
             [b, frames, d] in `dtype`; rows of padding mean nothing.
+
+        Raises:
+            ValueError: samples were given to a network of the kind "group".
         """
+        if samples is not None and self.settings.feat_extract_norm != "layer":
+            raise ValueError(
+                f"its features are normalised by {self.settings.feat_extract_norm}, with the "
+                "padding: only networks normalised by layer take padded batches"
+            )
         features = self._features(waveforms)
         hidden = self._projection(self._features_norm(features))
         mask = None
@@ -219,7 +227,9 @@ class _Weights:
     dtype: torch.dtype
 
     def tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
-        return self.tensors[name].to(self.device, dtype or self.dtype)
+        # A tensor that is kept as it was read would keep the whole file mapped.
+        copy = self.dtype != torch.float32
+        return self.tensors[name].to(self.device, dtype or self.dtype, copy=copy)
 
     def linear(self, name: str) -> Linear:
         bias = self.tensor(f"{name}.bias") if f"{name}.bias" in self.tensors else None
