@@ -39,7 +39,7 @@ VOICE_FEATURE_NAMES = (
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: its name is the same in config, ONNX graph and Python."""
+    """One tensor: its name is the same in config and Python."""
 
     name: str
     dtype: str

@@ -1,4 +1,4 @@
-"""The CTC network of a language: what its graph takes, and where it hears given labels."""
+"""The CTC network of a language: what it takes, and where it hears given labels."""
 
 import json
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ MAX_BATCH_SEGMENTS = 16
 
 @dataclass(frozen=True)
 class CtcFormat:
-    """What has to be known about an exported CTC network, beside its graph.
+    """What has to be known about an exported CTC network, beside its weights.
 
     Attributes:
         vocabulary: what its outputs stand for.
-        masked: it takes ATTENTION_MASK (layer-norm models) and ignores padding; otherwise
-            (group-norm models) only equal lengths share a batch.
+        masked: it ignores padding (layer-norm models); otherwise (group-norm models) only equal
+            lengths share a batch.
         normalised: it was trained on samples of zero mean and unit variance.
         receptive_field: samples that its first frame needs.
         hop: samples from one frame to the next.
@@ -39,16 +39,16 @@ class CtcFormat:
 
     @property
     def shortest(self) -> int:
-        """The least samples that the graph takes: two frames."""
+        """The least samples that are aligned: two frames."""
         return self.receptive_field + self.hop
 
     def to_json(self) -> str:
-        """As the text of the file beside the graph."""
+        """As the text of the file beside the weights."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "CtcFormat":
-        """From the text of the file beside the graph.
+        """From the text of the file beside the weights.
 
         Raises:
             WeightsError: it is no such text.

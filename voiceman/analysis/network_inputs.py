@@ -42,11 +42,6 @@ def normalise(samples: Waveform) -> Waveform:
     return ((exact - exact.mean()) / np.sqrt(exact.var() + _VARIANCE_FLOOR)).astype(np.float32)
 
 
-def attention_mask(samples: Floats, lengths: Lengths) -> npt.NDArray[np.int64]:
-    """[b, n]: 1 where there is sound, 0 where there is padding."""
-    return (np.arange(samples.shape[1]) < lengths[:, np.newaxis]).astype(np.int64)
-
-
 def batches(inputs: Sequence[Waveform], most: int, *, masked: bool) -> Iterator[Batch]:
     """Put inputs of like lengths together, shortest first.
 

@@ -238,7 +238,9 @@ class _Weights:
     dtype: torch.dtype
 
     def tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
-        return self.tensors[name].to(self.device, dtype or self.dtype)
+        # A tensor that is kept as it was read would keep the whole file mapped.
+        copy = self.dtype != torch.float32
+        return self.tensors[name].to(self.device, dtype or self.dtype, copy=copy)
 
     def linear(self, name: str) -> Linear:
         bias = self.tensor(f"{name}.bias") if f"{name}.bias" in self.tensors else None
