@@ -75,13 +75,7 @@ def load(checkpoint: Checkpoint) -> EmotionDimensional:
     Raises:
         WeightsError: not of this architecture.
     """
-    model: EmotionDimensional = load_pretrained(EmotionDimensional, checkpoint)
-    if model.config.feat_extract_norm != "layer":
-        raise WeightsError(
-            f"{checkpoint.path}: its features are normalised over the whole input, so padded "
-            "batches would change its answers"
-        )
-    return model
+    return load_pretrained(EmotionDimensional, checkpoint)
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:

@@ -72,7 +72,6 @@ def read_format(checkpoint: Checkpoint, config: Wav2Vec2Config, language: str) -
             blank=blank,
             delimiter=tokenizer.word_delimiter_token_id if spaced else None,
         ),
-        masked=config.feat_extract_norm == "layer",
         normalised=bool(extractor.do_normalize),
         receptive_field=_receptive_field(config.conv_kernel, config.conv_stride),
         hop=prod(config.conv_stride),

@@ -20,15 +20,12 @@ class CtcFormat:
 
     Attributes:
         vocabulary: what its outputs stand for.
-        masked: it ignores padding (layer-norm models); otherwise (group-norm models) only equal
-            lengths share a batch.
         normalised: it was trained on samples of zero mean and unit variance.
         receptive_field: samples that its first frame needs.
         hop: samples from one frame to the next.
     """
 
     vocabulary: Vocabulary
-    masked: bool
     normalised: bool
     receptive_field: int
     hop: int
@@ -76,7 +73,7 @@ def hear_labels(
     """
     inputs = [normalise(sound) for sound in sounds] if form.normalised else list(sounds)
     found: list[Placement | str] = [""] * len(inputs)
-    for batch in batches(inputs, MAX_BATCH_SEGMENTS, masked=form.masked):
+    for batch in batches(inputs, MAX_BATCH_SEGMENTS):
         emissions = network(batch.samples, batch.lengths)
         placements = place_labels(
             [

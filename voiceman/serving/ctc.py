@@ -63,9 +63,7 @@ class CtcModel:
         except (OSError, WeightsError) as err:
             raise WeightsError(f"{folder / FORMAT}: {err}; run voiceman-export") from err
         path = folder / WEIGHTS
-        self._network = load_network(
-            path, "a CTC network", _head, device, dtype, masked=self.form.masked
-        )
+        self._network = load_network(path, "a CTC network", _head, device, dtype)
         self._try(path)
 
     def __call__(self, samples: Floats, lengths: Lengths) -> Floats:
@@ -117,9 +115,13 @@ class WordAligner:
             WeightsError: the weights of a language are incomplete or unreadable.
         """
         guard = Guard("word_alignment", ALIGNMENT, meter_of(str(device)))
-        self._languages = {
-            language.name: _load(language, device, guard) for language in language_folders(folder)
-        }
+        self._languages: dict[str, _Language] = {}
+        by_hash: dict[str, _Language] = {}
+        for language in language_folders(folder):
+            sha256 = read_manifest(language).sha256
+            if sha256 not in by_hash:  # one network may serve several languages
+                by_hash[sha256] = _load(language, device, guard)
+            self._languages[language.name] = by_hash[sha256]
         log.info("CTC alignment for: %s", ", ".join(self._languages) or "no language")
 
     def __call__(self, batch: "Sequence[Inputs]") -> "Sequence[Outputs]":

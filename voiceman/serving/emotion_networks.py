@@ -3,18 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
 from voiceman.serving.guard import Network
-from voiceman.serving.wav2vec2_network import Floats, Head, load_network, read_config
+from voiceman.serving.wav2vec2_network import Head, load_network, read_config
 
 WEIGHTS = "emotion.safetensors"
 
 _WHAT = "an emotion network"
+_LAYER_NORM_EPSILON = 1e-5  # torch's default
 
 
 def load_dimensional(
@@ -37,16 +36,16 @@ def load_dimensional(
 
         return answer
 
-    return load_network(folder / WEIGHTS, _WHAT, head, device, dtype, masked=True)
+    return load_network(folder / WEIGHTS, _WHAT, head, device, dtype)
 
 
 def load_categorical(
     folder: Path, device: torch.device, dtype: torch.dtype | None = None
 ) -> Network:
-    """Probabilities of the categories: waveforms [b, n] of equal lengths [b] to [b, 4].
+    """Probabilities of categories: waveforms [b, n], each normalised, and lengths [b] to [b, 4].
 
     Source: Wang et al. 2021 (arXiv:2111.02735), as speechbrain's wav2vec2 for IEMOCAP computes
-    it: waveform and output normalised as a whole, the mean over frames, linear, softmax.
+    it: the output normalised as a whole, the mean over frames, linear, softmax.
 
     Raises:
         WeightsError: a file is missing, or holds another network.
@@ -57,21 +56,21 @@ def load_categorical(
         weight = tensors["output.weight"]
 
         def answer(hidden: Tensor, inside: Tensor) -> Tensor:
-            if normalised:
-                hidden = nn.layer_norm(hidden, hidden.shape[1:])
+            hidden = _as_a_whole(hidden, inside) if normalised else hidden
             return nn.linear(_mean(hidden, inside), weight).softmax(dim=-1)
 
         return answer
 
-    network = load_network(folder / WEIGHTS, _WHAT, head, device, dtype, masked=False)
-
-    def run(waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        sound = nn.layer_norm(torch.from_numpy(waveforms), waveforms.shape[1:])
-        return network(sound.numpy(), lengths)
-
-    return run
+    return load_network(folder / WEIGHTS, _WHAT, head, device, dtype)
 
 
 def _mean(hidden: Tensor, inside: Tensor) -> Tensor:
     """[b, t, d] over the frames that count, to [b, d]."""
     return (hidden * inside).sum(dim=1) / inside.sum(dim=1)
+
+
+def _as_a_whole(hidden: Tensor, inside: Tensor) -> Tensor:
+    """[b, t, d] with zero mean and unit variance over all that counts of a row."""
+    hidden = hidden - _mean(hidden, inside).mean(dim=1)[:, None, None]
+    variance = _mean(hidden.square(), inside).mean(dim=1)
+    return hidden * (variance + _LAYER_NORM_EPSILON).rsqrt()[:, None, None]

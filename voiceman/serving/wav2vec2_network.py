@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as nn
 from safetensors.torch import load_file
 from torch import Tensor
 
 from voiceman.errors import WeightsError
 from voiceman.serving.guard import Network
+from voiceman.serving.lanes import new_lane
 from voiceman.serving.processor import cpu_dtype
+from voiceman.serving.recorded import Recorded
 from voiceman.serving.wav2vec2 import Settings, Wav2Vec2
 from voiceman.serving.weights import loading
 
@@ -31,8 +34,6 @@ def load_network(
     make_head: Callable[[Mapping[str, Tensor]], Head],
     device: torch.device,
     dtype: torch.dtype | None,
-    *,
-    masked: bool,
 ) -> Network:
     """Read a network and try it.
 
@@ -43,10 +44,9 @@ def load_network(
         device: where to compute.
         dtype: of everything between the first convolution and the head; None: bf16 where the
             device multiplies it, else fp32.
-        masked: inputs are padded; False: those of a batch are of equal lengths.
 
     Returns:
-        Waveforms [b, n] float32 and their lengths [b] in samples to what the head gives.
+        See `network_of`.
 
     Raises:
         WeightsError: a file is missing, or holds another network.
@@ -56,15 +56,39 @@ def load_network(
     with loading(path, what, device):
         tensors = load_file(path)
         inner = {name.removeprefix("wav2vec2."): tensor for name, tensor in tensors.items()}
-        own = {
-            name: tensor.to(device, copy=True)  # else the whole file would stay mapped
-            for name, tensor in tensors.items()
-            if not name.startswith("wav2vec2.")
-        }
+        own = {n: t.to(device) for n, t in tensors.items() if not n.startswith("wav2vec2.")}
         wav2vec2 = Wav2Vec2(inner, Settings.read(read_config(path.parent)), device, dtype)
-        network = _network(wav2vec2, make_head(own), device, masked=masked)
+        network = network_of(wav2vec2, make_head(own), device)
         network(np.zeros((1, TRIED_SAMPLES), np.float32), np.array([TRIED_SAMPLES]))
     return network
+
+
+def network_of(wav2vec2: Wav2Vec2, head: Head, device: torch.device) -> Network:
+    """Waveforms [b, n] float32, zeros behind their lengths [b] in samples, to the head's answers.
+
+    On the CPU every row is computed alone and without its padding: larger products gain nothing
+    there (8 rows together took as long as one after the other), and may round a row otherwise.
+    On a GPU padded batches are recorded. Frames behind the end of a row mean nothing.
+    """
+
+    def together(sound: Tensor, samples: Tensor) -> Tensor:
+        hidden = wav2vec2(sound, samples).float()
+        frames = torch.arange(hidden.shape[1], device=device)
+        return head(hidden, (frames < wav2vec2.frames(samples)[:, None])[..., None])
+
+    def alone(sound: Tensor, frames: int) -> Tensor:
+        hidden = wav2vec2(sound[None]).float()
+        answer = head(hidden, torch.ones(1, hidden.shape[1], 1, dtype=torch.bool))[0]
+        # What is answered by frame gets as many frames as the padded row has.
+        return nn.pad(answer, (0, 0, 0, frames - len(answer))) if answer.ndim > 1 else answer
+
+    @torch.inference_mode()
+    def one_by_one(waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
+        frames = int(wav2vec2.frames(torch.tensor(waveforms.shape[1])))
+        rows = zip(torch.from_numpy(waveforms), lengths.tolist(), strict=True)
+        return torch.stack([alone(row[:length], frames) for row, length in rows]).numpy()
+
+    return one_by_one if device.type == "cpu" else Recorded(together, new_lane(device))
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
@@ -78,22 +102,3 @@ def read_config(folder: Path) -> Mapping[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as err:
         raise WeightsError(f"{path}: {err}; run voiceman-export") from err
-
-
-def _network(wav2vec2: Wav2Vec2, head: Head, device: torch.device, *, masked: bool) -> Network:
-    def answer(sound: Tensor, samples: Tensor) -> Tensor:
-        hidden = wav2vec2(sound, samples if masked else None).float()
-        frames = torch.arange(hidden.shape[1], device=device)
-        inside = (frames < wav2vec2.frames(samples)[:, None])[..., None]
-        return head(hidden, inside)
-
-    @torch.inference_mode()
-    def run(waveforms: Floats, lengths: npt.NDArray[np.int64]) -> Floats:
-        sound, samples = (torch.from_numpy(a).to(device) for a in (waveforms, lengths))
-        # A product may round rows otherwise among more of them: on the CPU, where larger
-        # products gain little, every input is alone.
-        size = 1 if device.type == "cpu" else len(sound)
-        parts = map(answer, sound.split(size), samples.split(size))
-        return torch.cat(list(parts)).cpu().numpy()
-
-    return run
