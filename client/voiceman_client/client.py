@@ -182,11 +182,13 @@ class Client:
         return find_broken_models(self._server, timeout_s)
 
     def _made(self, options: SubmitOptions) -> Made:
+        models = describe_models(self._server)
         return Made(
             voiceman=version("voiceman"),
             options=asdict(options),
             server=describe_server(self._server),
-            models={model.name: model.version for model in describe_models(self._server)},
+            models={model.name: model.version for model in models},
+            configurations={m.name: m.config_sha256 for m in models if m.config_sha256},
         )
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -226,7 +226,7 @@ class Submission:
             self._gate.finished(ticket)
 
     async def _process(self, path: Path, ticket: int) -> Result:
-        planned = Plan([], [])
+        planned = Plan([], [], {})
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
@@ -245,7 +245,9 @@ class Submission:
 
         heard = await all_of(hear(window) for window in planned.windows)
         summary = await self._sum_up(heard, planned.turns) if heard else None
-        return assemble(recording, heard, summary, self._made, self._voices)
+        return assemble(
+            recording, heard, summary, self._made, self._voices, weights=planned.weights
+        )
 
     async def _hear(self, window: Window) -> Heard:
         options = WindowOptions(

@@ -124,6 +124,7 @@ def test_silence_is_a_result_without_segments(submit, good, tmp_path):
     result = json.loads((tmp_path / "results/silence.json").read_text())
     assert result["segments"] == []
     assert [flag["kind"] for flag in result["flags"]] == ["no_speech"]
+    assert "weights" in result["provenance"]["models"]["voice_activity"]
 
 
 def test_unknown_language_is_refused_by_name(submit, good, tmp_path):

@@ -135,7 +135,9 @@ def test_provenance_names_what_the_result_rests_on(submitted, call):
     provenance = read_result(submitted / "sample.json")["provenance"]
     assert provenance["options"]["speakers"] == 2
     assert provenance["models"].keys() >= MODELS.keys()
-    assert len(provenance["models"]["whisper"]["weights"]["sha256"]) == 64
+    for name in ("whisper", "voice_activity", "scoring", "recording_summary"):
+        assert len(provenance["models"][name]["weights"]["sha256"]) == 64
+    assert {len(provenance["models"][name]["config_sha256"]) for name in MODELS} == {64}
     assert provenance["source"]["sha256"] == sha256_of(path)
     assert provenance["server"]["name"] == "triton"
 
