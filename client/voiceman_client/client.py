@@ -20,11 +20,13 @@ from voiceman_client.status import (
 )
 from voiceman_client.submit import (
     Limits,
+    Note,
     OptionValues,
     Outcome,
     Progress,
     Submission,
     SubmitOptions,
+    keep_no_log,
 )
 from voiceman_client.transport import DEFAULT_SERVER, Server
 from voiceman_client.voices import EmbeddingModel, Voice, Voices, read_voices, write_voices
@@ -97,6 +99,7 @@ class Client:
         self,
         paths: Sequence[StrPath],
         show: Callable[[Progress], None] = lambda _: None,
+        note: Note = keep_no_log,
         **options: Unpack[OptionValues],
     ) -> Generator[Outcome, None, None]:
         """Process recordings; outcomes come as they are finished, not in order.
@@ -104,6 +107,7 @@ class Client:
         Args:
             paths: the files.
             show: called with progress, from another thread.
+            note: called with every step for a log, from another thread too.
             options: fields of `SubmitOptions`.
 
         Raises:
@@ -117,8 +121,15 @@ class Client:
         if voices and wanted.voices:
             voices.check_model(self._embedding_model(), Path(wanted.voices))
         made = self._made(wanted)
+        note("run_started", {**asdict(made), "recordings": len(paths)})
         submission = Submission(
-            self._server, made, wanted, self._limits, show, voices=voices and voices.voices
+            self._server,
+            made,
+            wanted,
+            self._limits,
+            show,
+            voices=voices and voices.voices,
+            note=note,
         )
         run = submission.run([Path(path) for path in paths])
         using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
