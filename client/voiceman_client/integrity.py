@@ -6,32 +6,15 @@ kept elsewhere or signed.
 """
 
 import fcntl
-import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voiceman.manifest import sha256_of
 from voiceman_client.chain import Chain, Line, read_chain
+from voiceman_client.inventory import Finding, compare_files, compare_inputs, measure
 from voiceman_client.run_log import LOG_NAME, SEALS, outputs_of
-from voiceman_client.writers import TEMPORARY_PREFIX
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is not as it was.
-
-    Attributes:
-        name: the file, relative to the folder; of a recording, its path.
-        what: is wrong with it.
-    """
-
-    name: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -73,25 +56,25 @@ def verify(
     """
     path = folder / LOG_NAME
     try:
-        chain, log = read_chain(path.read_bytes()), list[Finding]()
+        chain = read_chain(path.read_bytes())
     except OSError as err:
-        chain, log = Chain((), (), b""), [Finding(LOG_NAME, f"cannot be read ({err.strerror})")]
-    outputs = outputs_of(chain.lines)
-    finished = [line for line in chain.lines if line.event == "run_finished"]
+        chain = Chain((), (f"cannot be read ({err.strerror})",), b"")
+    lines = [line for line in chain.lines if _is_known(line)]
+    outputs = outputs_of(lines)
+    finished = [line for line in lines if line.event == "run_finished"]
     unsealed = _why_unsealed(path, chain)
     unreachable: list[str] = []
     findings = [
-        *log,
-        *(Finding(LOG_NAME, what) for what in _chain(chain, finished)),
-        *_files(folder, outputs, going=bool(unsealed)),
-        *_provenance(folder, chain.lines, outputs),
-        *(_inputs(chain.lines, unreachable) if inputs else ()),
+        *(Finding(LOG_NAME, what) for what in _log(chain, lines)),
+        *compare_files(folder, outputs, going=bool(unsealed)),
+        *_provenance(folder, lines, outputs),
+        *(compare_inputs(lines, unreachable) if inputs else ()),
     ]
     if seal and seal not in {line.sha256 for line in finished}:
         findings.append(Finding(LOG_NAME, f"no run in it has the seal {seal}"))
-    if public_key and (what := _signature(chain.lines, public_key)):
+    if public_key and (what := _signature(lines, public_key)):
         findings.append(Finding(LOG_NAME, what))
-    last = chain.lines[-1] if chain.lines else None
+    last = lines[-1] if lines else None
     return Report(
         findings=tuple(findings),
         unsealed=unsealed,
@@ -104,8 +87,8 @@ def verify(
 
 
 def _why_unsealed(path: Path, chain: Chain) -> str:
-    if chain.lines and chain.lines[-1].event in SEALS:
-        return ""
+    if chain.breaks or (chain.lines and chain.lines[-1].event in SEALS):
+        return ""  # what a changed log said last, nobody knows
     try:
         with path.open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -116,69 +99,50 @@ def _why_unsealed(path: Path, chain: Chain) -> str:
     return "not sealed: the last run was interrupted or killed; submit again to finish it"
 
 
-def _chain(chain: Chain, finished: Sequence[Line]) -> Iterator[str]:
+def _is_known(line: Line) -> bool:
+    """Whether the facts are of the form that `RunLog` writes, as far as they are read here."""
+    match line.event, line.facts:
+        case "decoded", {"file": str()}:
+            return True
+        case "result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}}:
+            return True
+        case "decoded" | "result_written", _:
+            return False
+        case _:
+            return True
+
+
+def _log(chain: Chain, known: Sequence[Line]) -> Iterator[str]:
     """What is wrong with the log by itself."""
     yield from chain.breaks
     if chain.torn:
         yield f"its last line is torn: {len(chain.torn)} bytes without an end of line"
-    if finished and not chain.breaks:
-        before = outputs_of(chain.lines[: finished[-1].sequence])
-        if finished[-1].facts.get("outputs") != before:
-            yield "its last seal lists other files than its lines before"
-
-
-def _files(folder: Path, outputs: Mapping[str, Any], *, going: bool) -> Iterator[Finding]:
-    """Files that changed, are missing, or are not in the log."""
-    for name, logged in sorted(outputs.items()):
-        try:
-            found = _measure(folder / name)
-        except FileNotFoundError:
-            yield Finding(name, f"missing; the log says {_words(logged)}")
-        except OSError as err:
-            yield Finding(name, f"cannot be read ({err.strerror})")
-        else:
-            if found != logged:
-                yield Finding(name, f"changed: {_words(found)}; the log says {_words(logged)}")
-    for name in sorted(_names(folder) - {LOG_NAME, *outputs}):
-        if not (going and name.startswith(TEMPORARY_PREFIX)):
-            yield Finding(name, "added: the log does not know it")
-
-
-def _names(folder: Path) -> set[str]:
-    """All files below a folder, links included, relative to it."""
-    return {
-        os.path.relpath(Path(root, name), folder)
-        for root, folders, files in os.walk(folder)
-        for name in (*files, *(name for name in folders if Path(root, name).is_symlink()))
-    }
-
-
-def _measure(path: Path) -> dict[str, Any]:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return {"size_bytes": None, "sha256": "none, it is no ordinary file"}
-    content = path.read_bytes()
-    return {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _words(measured: Mapping[str, Any]) -> str:
-    return f"{measured.get('size_bytes')} bytes, SHA-256 {measured.get('sha256')}"
+    if chain.breaks:
+        return
+    for line in chain.lines:
+        if not _is_known(line):
+            yield f"line {line.sequence + 1}: these are no facts of {line.event}"
+    for line in known:
+        if line.event == "run_finished":
+            before = outputs_of(other for other in known if other.sequence < line.sequence)
+            if line.facts.get("outputs") != before:
+                yield f"line {line.sequence + 1}: the seal lists other files than were written"
 
 
 def _provenance(
     folder: Path, lines: Sequence[Line], outputs: Mapping[str, Any]
 ) -> Iterator[Finding]:
     """Results that say another origin than the log; changed files are named elsewhere."""
-    decoded: dict[Any, Mapping[str, Any]] = {}
+    decoded: dict[str, Mapping[str, Any]] = {}
     for line in lines:
-        facts = line.facts
         if line.event == "decoded":
-            decoded[facts.get("file")] = facts
+            decoded[line.facts["file"]] = line.facts
         if line.event != "result_written":
             continue
-        provenance: dict[str, Any] = facts.get("provenance", {})
-        source: dict[str, Any] = provenance.get("source", {})
-        step = decoded.get(source.get("file"), {})
-        for name, logged in dict(facts.get("outputs", {})).items():
+        provenance = line.facts["provenance"]
+        source = provenance["source"]
+        step = decoded.get(source["file"], {})
+        for name, logged in line.facts["outputs"].items():
             if (source.get("sha256"), provenance.get("pcm_sha256")) != (
                 step.get("sha256"),
                 step.get("pcm_sha256"),
@@ -195,30 +159,13 @@ def _provenance(
 def _provenance_in(path: Path, logged: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a result says of its origin; None: the file is not the one that was written."""
     try:
-        if _measure(path) != logged:
+        if measure(path) != logged:
             return None
         return dict(json.loads(path.read_bytes())["provenance"])
     except OSError:
         return None
     except (ValueError, KeyError, TypeError):
         return {}
-
-
-def _inputs(lines: Sequence[Line], unreachable: list[str]) -> Iterator[Finding]:
-    """Recordings that changed since they were decoded last."""
-    hashes = {
-        str(line.facts.get("file")): line.facts.get("sha256")
-        for line in lines
-        if line.event == "decoded"
-    }
-    for name, logged in sorted(hashes.items()):
-        try:
-            found = sha256_of(Path(name))
-        except OSError:
-            unreachable.append(name)
-        else:
-            if found != logged:
-                yield Finding(name, f"changed: SHA-256 {found}; the log says {logged}")
 
 
 def _signature(lines: Sequence[Line], public_key: Path) -> str:

@@ -142,14 +142,18 @@ class RunLog:
         return seal
 
     def _claim(self) -> None:
+        busy = RunLogError(
+            f"{self.path}: another run writes into this folder; wait, or give another --output"
+        )
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            raise RunLogError(
-                f"{self.path}: another run writes into this folder; wait, or give another --output"
-            ) from err
+            raise busy from err
         except OSError:  # a file system without locks
             return
+        # A run that came to nothing may have removed its log since it was opened here.
+        if not self.path.exists() or not self.path.samefile(f"/dev/fd/{self._file}"):
+            raise busy
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
@@ -177,7 +181,7 @@ def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
         name: facts
         for line in lines
         if line.event == "result_written"
-        for name, facts in dict(line.facts.get("outputs", {})).items()
+        for name, facts in line.facts["outputs"].items()
     }
 
 

@@ -1,8 +1,10 @@
 """A finished run tells every byte that changes, and every file and line that goes or comes."""
 
 import json
+import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from test_result import MADE
 from test_submit_flow import FakeServer
 
 from voiceman.errors import DeadlineExceededError, ServerUnreachableError
+from voiceman.manifest import sha256_of
 from voiceman_client import client as client_module
 from voiceman_client.chain import FIRST, read_chain, write_line
 from voiceman_client.cli import main
@@ -125,6 +128,19 @@ def test_files_that_go_and_come_are_named(results, tmp_path):
     assert found["0.json"].startswith("missing; the log says ")
     assert found["deeper/note.txt"] == "added: the log does not know it"
     assert "no ordinary file" in found["2.txt"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(results, monkeypatch):
+    (results / "deeper").mkdir()
+    scan = os.scandir
+
+    def refuse(folder):
+        if Path(folder) == results / "deeper":
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert findings(results) == {"deeper": "cannot be listed (Permission denied)"}
 
 
 def rewrite(folder, change):
@@ -258,21 +274,39 @@ def test_a_consistent_forgery_of_a_result_still_needs_its_provenance(results):
 
 def forge(folder, changed):
     """Write the log again so that it vouches for the changed files."""
-    lines = []
-    for line in read_chain((folder / LOG_NAME).read_bytes()).lines:
-        facts = json.loads(json.dumps(line.facts))
-        for name, path in changed.items():
-            if name in facts.get("outputs", {}):
-                facts["outputs"][name] = measured(path)
-        previous = read_chain(b"".join(lines)).last if lines else FIRST
-        lines.append(write_line(line.sequence, line.time, line.event, facts, previous)[0])
-    (folder / LOG_NAME).write_bytes(b"".join(lines))
+    lines = read_chain((folder / LOG_NAME).read_bytes()).lines
+    for line in lines:
+        outputs = line.facts.get("outputs", {})
+        outputs |= {name: measured(path) for name, path in changed.items() if name in outputs}
+    (folder / LOG_NAME).write_bytes(chained(lines))
+
+
+def chained(lines):
+    """The lines as bytes, each with the hash of the one before it."""
+    content, previous = b"", FIRST
+    for line in lines:
+        raw, written = write_line(line.sequence, line.time, line.event, line.facts, previous)
+        content, previous = content + raw, written.sha256
+    return content
 
 
 def measured(path):
-    from voiceman.manifest import sha256_of  # noqa: PLC0415
-
     return {"size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def test_a_forged_log_of_another_form_is_a_finding_and_no_failure(results):
+    """Every fact in turn becomes something else, and all hashes after it are made again."""
+    original = (results / LOG_NAME).read_bytes()
+    lines = read_chain(original).lines
+    for number, line in enumerate(lines):
+        for name in line.facts:
+            for value in (None, 7, "x", [[]], {"x": None}):
+                chain = [*lines]
+                chain[number] = replace(line, facts={**line.facts, name: value})
+                (results / LOG_NAME).write_bytes(chained(chain))
+                found = verify(results, inputs=True).findings
+                assert found or line.event not in {"decoded", "result_written"}, (line, name)
+                assert all(finding.name and finding.what for finding in found)
 
 
 def test_a_perfect_forgery_is_found_by_the_seal_alone(results):
