@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
+from voiceman.manifest import sha256_of
 from voiceman_client.enrolment import embedding_model, enrol
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
@@ -194,9 +195,12 @@ class Client:
 
     def _made(self, options: SubmitOptions) -> Made:
         models = describe_models(self._server)
+        given = asdict(options)
+        if options.voices:
+            given["voices_sha256"] = sha256_of(Path(options.voices))
         return Made(
             voiceman=version("voiceman"),
-            options=asdict(options),
+            options=given,
             server=describe_server(self._server),
             models={model.name: model.version for model in models},
             configurations={m.name: m.config_sha256 for m in models if m.config_sha256},

@@ -139,7 +139,7 @@ class Made:
 
     Attributes:
         voiceman: version of the client.
-        options: as the caller gave them.
+        options: as the caller gave them, and the SHA-256 of the files they name.
         server: name and version of the server.
         models: version of each model in the server's repository.
         configurations: SHA-256 of each model's configuration, where the server shows it.
