@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from voiceman_client.chain import Chain, Line, read_chain
-from voiceman_client.inventory import Finding, compare_files, compare_inputs, measure
+from voiceman_client.inventory import (
+    Finding,
+    compare_files,
+    compare_inputs,
+    find_added,
+    measure,
+)
 from voiceman_client.run_log import LOG_NAME, SEALS, outputs_of
+from voiceman_client.writers import TEMPORARY_PREFIX
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ def verify(
         ConfigurationError: the public key cannot be used.
     """
     path = folder / LOG_NAME
+    going = _is_held(path)
     try:
         chain = read_chain(path.read_bytes())
     except OSError as err:
@@ -62,11 +70,12 @@ def verify(
     lines = [line for line in chain.lines if _is_known(line)]
     outputs = outputs_of(lines)
     finished = [line for line in lines if line.event == "run_finished"]
-    unsealed = _why_unsealed(path, chain)
+    unsealed = _why_unsealed(chain, going=going)
     unreachable: list[str] = []
     findings = [
         *(Finding(LOG_NAME, what) for what in _log(chain, lines)),
-        *compare_files(folder, outputs, going=bool(unsealed)),
+        *compare_files(folder, outputs),
+        *(() if going and unsealed else _unfinished(folder, chain, outputs, unsealed)),
         *_provenance(folder, lines, outputs),
         *(compare_inputs(lines, unreachable) if inputs else ()),
     ]
@@ -86,17 +95,36 @@ def verify(
     )
 
 
-def _why_unsealed(path: Path, chain: Chain) -> str:
-    if chain.breaks or (chain.lines and chain.lines[-1].event in SEALS):
-        return ""  # what a changed log said last, nobody knows
+def _is_held(path: Path) -> bool:
+    """Whether a run has the log open."""
     try:
         with path.open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return "not sealed yet: a run is writing into this folder"
+        return True
     except OSError:  # no log, or a file system without locks
         pass
+    return False
+
+
+def _why_unsealed(chain: Chain, *, going: bool) -> str:
+    if chain.breaks or (chain.lines and chain.lines[-1].event in SEALS):
+        return ""  # what a changed log said last, nobody knows
+    if going:
+        return "not sealed yet: a run is writing into this folder"
     return "not sealed: the last run was interrupted or killed; submit again to finish it"
+
+
+def _unfinished(
+    folder: Path, chain: Chain, outputs: Mapping[str, Any], unsealed: str
+) -> Iterator[Finding]:
+    """What a run that is writing has always: a file or half a line that the log does not know."""
+    if chain.torn:
+        what = f"its last line is torn: {len(chain.torn)} bytes without an end of line"
+        yield Finding(LOG_NAME, what)
+    for finding in find_added(folder, outputs):
+        if not (unsealed and finding.name.startswith(TEMPORARY_PREFIX)):
+            yield finding
 
 
 def _is_known(line: Line) -> bool:
@@ -115,8 +143,6 @@ def _is_known(line: Line) -> bool:
 def _log(chain: Chain, known: Sequence[Line]) -> Iterator[str]:
     """What is wrong with the log by itself."""
     yield from chain.breaks
-    if chain.torn:
-        yield f"its last line is torn: {len(chain.torn)} bytes without an end of line"
     if chain.breaks:
         return
     for line in chain.lines:

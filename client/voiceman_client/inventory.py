@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
 from voiceman_client.run_log import LOG_NAME
-from voiceman_client.writers import TEMPORARY_PREFIX
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,12 @@ class Finding:
     what: str
 
 
-def compare_files(folder: Path, outputs: Mapping[str, Any], *, going: bool) -> Iterator[Finding]:
-    """Files that changed, are missing, or are not in the log.
+def compare_files(folder: Path, outputs: Mapping[str, Any]) -> Iterator[Finding]:
+    """Files that changed or are missing.
 
     Args:
         folder: of the results.
         outputs: size and SHA-256 of the files, as the log has them.
-        going: whether a run may be writing: its half files are no finding.
     """
     for name, logged in sorted(outputs.items()):
         try:
@@ -45,10 +43,13 @@ def compare_files(folder: Path, outputs: Mapping[str, Any], *, going: bool) -> I
         else:
             if found != logged:
                 yield Finding(name, f"changed: {_words(found)}; the log says {_words(logged)}")
+
+
+def find_added(folder: Path, outputs: Collection[str]) -> Iterator[Finding]:
+    """Files that are neither the log nor in it, and folders that cannot be listed."""
     refused: list[OSError] = []
     for name in sorted(_names(folder, refused) - {LOG_NAME, *outputs}):
-        if not (going and name.startswith(TEMPORARY_PREFIX)):
-            yield Finding(name, "added: the log does not know it")
+        yield Finding(name, "added: the log does not know it")
     for err in refused:
         yield Finding(os.path.relpath(err.filename, folder), f"cannot be listed ({err.strerror})")
 

@@ -1,5 +1,6 @@
 """A finished run tells every byte that changes, and every file and line that goes or comes."""
 
+import errno
 import json
 import os
 import random
@@ -13,7 +14,7 @@ from media import tone, write_sound
 from test_result import MADE
 from test_submit_flow import FakeServer
 
-from voiceman.errors import DeadlineExceededError, ServerUnreachableError
+from voiceman.errors import DeadlineExceededError, ResultNotWrittenError, ServerUnreachableError
 from voiceman.manifest import sha256_of
 from voiceman_client import client as client_module
 from voiceman_client.chain import FIRST, read_chain, write_line
@@ -231,10 +232,34 @@ def test_a_broken_chain_is_not_continued(results, recordings):
 def test_two_runs_at_a_time_cannot_share_a_folder(results, recordings):
     with RunLog(results) as log:
         log.append("run_started", {})
-        assert "a run is writing" in verify(results).unsealed
+        (results / ".voiceman-abc").write_text("half")
+        (results / "new.json").write_text("whole, and not in the log yet")
+        report = verify(results)
+        assert "a run is writing" in report.unsealed
+        assert report.findings == ()
         done = command("submit", recordings[0], "-o", results)
     assert done.exit_code == 1
     assert "another run writes into this folder" in done.stderr
+
+
+def test_a_full_disk_leaves_whole_lines_only(tmp_path, monkeypatch):
+    write = os.write
+
+    def half(file, content):
+        if len(content) < 300:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content[: len(content) // 2])
+
+    with RunLog(tmp_path) as log:
+        log.append("run_started", {})
+        before = (tmp_path / LOG_NAME).read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", half)
+            with pytest.raises(ResultNotWrittenError, match="No space left on device"):
+                log.append("decoded", {"file": "x" * 600})
+        assert (tmp_path / LOG_NAME).read_bytes() == before
+        log.seal({})
+    assert verify(tmp_path).findings == ()
 
 
 def test_failures_are_in_the_log(server, recordings, tmp_path):
