@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -424,6 +425,29 @@ def test_what_is_no_key_is_refused_before_any_work(recordings, tmp_path, content
     assert done.exit_code == 2
     assert "not a PEM file of an Ed25519PrivateKey" in done.output
     assert not (tmp_path / "results").exists()
+
+
+def test_without_the_package_it_is_said_what_to_install(recordings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    monkeypatch.delitem(sys.modules, "voiceman_client.signing", raising=False)
+    for arguments in (("keygen", "key"), ("submit", recordings[0], "--sign", "key")):
+        done = command(*arguments)
+        assert done.exit_code == 2
+        assert "pip install 'voiceman[sign]'" in done.output
+
+
+def test_an_earlier_signed_state_put_back_is_found_by_the_last_seal_alone(
+    server, recordings, tmp_path, keys
+):
+    folder, earlier = tmp_path / "signed", tmp_path / "earlier"
+    assert command("submit", recordings[0], "-o", folder, "--sign", keys[0]).exit_code == 0
+    shutil.copytree(folder, earlier)
+    assert command("submit", recordings[1], "-o", folder, "--sign", keys[0]).exit_code == 0
+    seal = verify(folder).seal
+    assert findings(folder, public_key=public(keys[0]), seal=seal) == {}
+    assert findings(earlier, public_key=public(keys[0])) == {}
+    assert LOG_NAME in findings(earlier, public_key=public(keys[0]), seal=seal)
 
 
 def test_a_key_is_never_overwritten(keys):
