@@ -258,7 +258,7 @@ class Summary(TypedDict):
     `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
     first speak; UNKNOWN on a channel without any speaker embedding. `speaker_turns`, by time,
     say who speaks when, overlaps included. `speech` and `speech_with_text` are those of all
-    windows together.
+    windows together. `models` names what the summary was made by: the code of this package.
     """
 
     schema: str
@@ -269,3 +269,4 @@ class Summary(TypedDict):
     speech_with_text: float | None
     score: Score
     unavailable: dict[str, str]
+    models: NotRequired[dict[str, ModelWeights]]

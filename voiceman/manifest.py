@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from voiceman.errors import HashMismatchError, WeightsError
@@ -104,6 +105,20 @@ def weights_in_use(repository: Path) -> dict[str, ModelWeights]:
     for path in sorted(repository.glob(f"*/*/weights/{MANIFEST_NAME}"), key=_version):
         found[path.parts[-4]] = read_manifest(path.parent).weights
     return found
+
+
+def code_in_use() -> ModelWeights:
+    """What stands for weights where a model is code alone: this package, its tables included."""
+    folder = Path(__file__).parent
+    files = {
+        name: digest for name, digest in hash_files(folder).items() if not name.endswith(".pyc")
+    }
+    try:
+        installed = version("voiceman")
+    except PackageNotFoundError:  # the code alone is on the path
+        installed = ""
+    code = Manifest("", "voiceman", installed, "", "", "", files)
+    return code.weights
 
 
 def _version(path: Path) -> int:
