@@ -1,11 +1,11 @@
 """The real speech that exported models are compared on: a telephone call, and meetings."""
 
-import wave
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.io import wavfile
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform
@@ -42,11 +42,11 @@ def utterances(count: int) -> list[Waveform]:
 
 
 def _read(path: Path) -> Waveform:
-    with wave.open(str(path)) as file:
-        if (file.getframerate(), file.getnchannels()) != (SAMPLE_RATE_HZ, 1):
-            raise WeightsError(f"{path}: not {SAMPLE_RATE_HZ} Hz mono")
-        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    return pcm.astype(np.float32) / 32768
+    rate_hz, samples = wavfile.read(path)
+    if (rate_hz, samples.ndim) != (SAMPLE_RATE_HZ, 1):
+        raise WeightsError(f"{path}: not {SAMPLE_RATE_HZ} Hz mono")
+    scale = 32768 if samples.dtype == np.int16 else 1
+    return samples.astype(np.float32) / scale
 
 
 def filterbank(waveform: Waveform) -> torch.Tensor:
