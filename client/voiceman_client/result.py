@@ -186,7 +186,9 @@ def assemble(
         speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
         speech_with_text=summary["speech_with_text"] if summary else None,
-        score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),
+        score=summary["score"]
+        if summary
+        else Score(value=None, coverage=0.0, components=[], evidence=[]),
         windows=sorted((_window(item) for item in heard), key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},

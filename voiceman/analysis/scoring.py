@@ -178,6 +178,7 @@ def combine(components: Sequence[Component]) -> Score:
         value=None if score is None else round(score, 1),
         coverage=round(available / total, _DIGITS) if total > 0 else 0.0,
         components=list(components),
+        evidence=[],
     )
 
 
@@ -189,5 +190,5 @@ def highest(scores: Sequence[Score]) -> Score:
     """
     known = [score for score in scores if score["value"] is not None]
     if not known:
-        return Score(value=None, coverage=0.0, components=[])
+        return Score(value=None, coverage=0.0, components=[], evidence=[])
     return max(known, key=lambda score: score["value"] or 0.0)

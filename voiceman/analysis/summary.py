@@ -141,7 +141,7 @@ def _score(spoken: Sequence[_Spoken]) -> Score:
     """The highest score, with means and coverage over all utterances."""
     top = max(spoken, key=lambda item: item.utterance["score"]["value"] or 0.0, default=None)
     if top is None:
-        return Score(value=None, coverage=0.0, components=[])
+        return Score(value=None, coverage=0.0, components=[], evidence=[])
     scores = [(item.duration, item.utterance["score"]) for item in spoken]
     total = sum(duration for duration, _ in scores)
     covered = sum(duration * score["coverage"] for duration, score in scores)
@@ -150,6 +150,7 @@ def _score(spoken: Sequence[_Spoken]) -> Score:
         value=best["value"],
         coverage=round(covered / total, 4) if total else 0.0,
         components=[_with_mean(component, top, spoken) for component in best["components"]],
+        evidence=[],
     )
 
 

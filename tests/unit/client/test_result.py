@@ -15,7 +15,7 @@ from voiceman_client.result import Heard, Made, assemble
 from voiceman_client.windows import Span
 from voiceman_client.writers import to_json, to_srt, to_txt, to_vtt
 
-SCORE = {"value": None, "coverage": 0.0, "components": []}
+SCORE = {"value": None, "coverage": 0.0, "components": [], "evidence": []}
 WEIGHTS = {"name": "whisper-base", "version": "1", "precision": "fp32", "sha256": "2" * 64}
 MADE = Made("0.1.0", {"language": "auto"}, {"name": "triton", "version": "2.51"}, {"whisper": "1"})
 

@@ -141,7 +141,11 @@ def test_reasons_let_a_person_check():
 def test_many_score_as_their_highest_and_silence_scores_nothing():
     low, high, none = (combine([component("any", value)]) for value in (0.1, 0.9, None))
     assert highest([low, none, high, low]) == high
-    assert highest([none]) == highest([]) == Score(value=None, coverage=0.0, components=[])
+    assert (
+        highest([none])
+        == highest([])
+        == Score(value=None, coverage=0.0, components=[], evidence=[])
+    )
 
 
 def test_every_weight_is_marked_uncalibrated_and_the_score_says_what_it_is_not():

@@ -91,7 +91,7 @@ def test_a_threat_is_found_in_its_utterance():
 def test_the_document_has_the_fields_of_its_type():
     evidence = gathered(found(transcript("안녕하세요"), [(0, 2)]))
     assert set(evidence) == set(Evidence.__annotations__)
-    optional = {"speaker", "channel"}
+    optional = {"speaker", "channel", "stress", "cross_validation"}
     assert set(evidence["utterances"][0]) == set(Utterance.__annotations__) - optional
     assert evidence["schema"] == "voiceman.evidence/1"
     assert evidence["flags"][0]["kind"] == "repetition"
@@ -188,7 +188,12 @@ def test_any_number_of_utterances(count):
     evidence = gathered(found(transcript("네"), [(0.5 * i, 0.5 * i + 0.5) for i in range(count)]))
     assert len(evidence["utterances"]) == count
     if count == 0:
-        assert evidence["score"] == {"value": None, "coverage": 0.0, "components": []}
+        assert evidence["score"] == {
+            "value": None,
+            "coverage": 0.0,
+            "components": [],
+            "evidence": [],
+        }
 
 
 def test_speech_without_words_is_flagged_and_measured():

@@ -20,7 +20,12 @@ def component(name: str, value: float | None, weight: float) -> Component:
 def utterance(start, end, components=(), f0=None, score=None) -> Utterance:
     known = sum(part["weight"] for part in components if part["value"] is not None)
     total = sum(part["weight"] for part in components) or 1.0
-    rated: Score = {"value": score, "coverage": known / total, "components": list(components)}
+    rated: Score = {
+        "value": score,
+        "coverage": known / total,
+        "components": list(components),
+        "evidence": [],
+    }
     return {
         "start": start,
         "end": end,
@@ -53,7 +58,7 @@ def window(*utterances: Utterance, duration: float = 30.0, **unavailable: str) -
         "unavailable": unavailable,
         "notes": {},
         "models": {},
-        "score": {"value": None, "coverage": 0.0, "components": []},
+        "score": {"value": None, "coverage": 0.0, "components": [], "evidence": []},
     }
 
 
