@@ -143,9 +143,9 @@ class Component(TypedDict):
 class EvidenceItem(TypedDict):
     """One thing that a score rests on, with its time.
 
-    `points` are what the score of the item's utterance would lose without it. What several
-    items say together is counted once, so the points of all need not add up to the score.
-    `speaker` stands in the scores of speakers and recordings.
+    `points` are its part of the score of its utterance: those of all items together are that
+    score, up to rounding. `voiceman.analysis.scoring` says how they are shared out. `speaker`
+    stands in the scores of speakers and recordings.
     """
 
     start: float
@@ -160,9 +160,9 @@ class Score(TypedDict):
     """A score of 0 to 100 (None without any component) that shows what it rests on.
 
     `coverage` is the share of the weights whose components were available. `evidence` lists
-    what raised the score, most points first; a speaker's and a recording's holds the first of
-    all utterances. The weights are uncalibrated: a score is a reading aid, no verdict and no
-    proof.
+    what the score is made of, most points first; that of a speaker and of a recording, whose
+    score is that of the most notable utterance, holds the first 20 of all utterances. The
+    weights are uncalibrated: a score is a reading aid, no verdict and no proof.
     """
 
     value: float | None
@@ -174,9 +174,10 @@ class Score(TypedDict):
 class StressContribution(TypedDict):
     """One voice feature of an utterance beside the same speaker's other utterances.
 
-    `baseline` is their median. `z` is how far `value` lies above it, in robust standard
-    deviations; `contribution` (0 to 1) what of it counts as stress, in the direction in which
-    stress moves the feature.
+    `feature` is a name of `voice_features`, or "pause_share", the share of pauses in the
+    utterance. `baseline` is the median of the others; `z` is how far `value` lies above it, in
+    robust standard deviations. `contribution` (0 to 1) is what of it counts as stress, in the
+    direction in which stress moves the feature.
     """
 
     feature: str
@@ -347,6 +348,7 @@ class Summary(TypedDict):
 
     schema: str
     utterance_speakers: list[str]
+    utterance_assessments: list[Assessment]
     speakers: list[Speaker]
     speaker_turns: list[SpeakerTurn]
     speech: float | None

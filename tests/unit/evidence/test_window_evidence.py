@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from voiceman.analysis import window_evidence as we
 from voiceman.analysis.pattern_tables import DATA_FOLDER
-from voiceman.analysis.scoring import load_scoring
+from voiceman.analysis.scoring_tables import load_scoring
 from voiceman.contracts import VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import Evidence, ModelWeights, Utterance
