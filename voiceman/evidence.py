@@ -191,7 +191,7 @@ class Stress(TypedDict):
     """How far a voice departs from the speaker's own in the direction of stress, 0 to 1.
 
     None where it could not be measured; `reason` says why, and else what it rests on.
-    `contributions` names every feature that was compared, the largest first.
+    `contributions` names every feature that departs far enough to count, the largest first.
     """
 
     value: float | None

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from voiceman.analysis.scoring_tables import READING_NAMES, CrossValidationRules
+from voiceman.analysis.scoring_tables import CrossValidationRules, Weights
 from voiceman.analysis.sentiment import Lexicons, read_sentiment
 from voiceman.evidence import Comparison, CrossValidation, Discrepancy, Finding, Stress, Utterance
 
@@ -78,27 +78,25 @@ def cross_validate(
     read = "crime_language" not in utterance["unavailable"]
     findings = utterance["findings"] if read else None
     claim = _claim(utterance["text"], findings, language, rules, lexicons)
-    voice = {name: rules.readings[name].value(v) for name, v in _voice(utterance, stress).items()}
+    voice = _voice(utterance, stress, rules.readings)
     kinds = _kinds(claim, rules)
     claims = _claims(claim, kinds)
-    comparisons = [
-        Comparison(
-            reading=name,
-            claimed=round(claims[name], _DIGITS),
-            heard=round(voice[name], _DIGITS),
-            weight=rules.readings[name].weight,
-        )
-        for name in READING_NAMES
-        if name in claims and name in voice
-    ]
-    weight = sum(item["weight"] for item in comparisons)
-    away = sum(item["weight"] * abs(item["claimed"] - item["heard"]) for item in comparisons)
+    comparisons: list[Comparison] = []
+    away = total = 0.0
+    for name, heard in voice.items():
+        if name in claims:
+            claimed, weight = claims[name], rules.readings[name].weight
+            total += weight
+            away += weight * abs(claimed - heard)
+            comparisons.append(
+                {"reading": name, "claimed": claimed, "heard": heard, "weight": weight}
+            )
     return CrossValidation(
-        agreement=round(1 - away / weight, _DIGITS) if weight > 0 else None,
-        reason=_reason(utterance, stress, claim, claims, comparisons),
-        sentiment=_rounded(claim.sentiment),
-        intensity=_rounded(claim.intensity),
-        menace=_rounded(claim.menace),
+        agreement=round(1 - away / total, _DIGITS) if total > 0 else None,
+        reason=_reason(utterance, stress, claim, claims, voice),
+        sentiment=claim.sentiment,
+        intensity=claim.intensity,
+        menace=claim.menace,
         comparisons=comparisons,
         discrepancies=_discrepancies(kinds, voice, rules),
     )
@@ -111,10 +109,12 @@ def _claim(
     rules: CrossValidationRules,
     lexicons: Lexicons,
 ) -> Claim:
-    grave = {hit["category"]: 0.0 for hit in findings or ()}
+    grave: dict[str, float] = {}
     for hit in findings or ():
-        grave[hit["category"]] = max(grave[hit["category"]], hit["severity"] * hit["weight"])
+        there = grave.get(hit["category"], 0.0)
+        grave[hit["category"]] = max(there, hit["severity"] * hit["weight"])
     menace = max((grave[name] for name in grave if name in rules.menacing), default=0.0)
+    menace = round(menace, _DIGITS)
     known = None if findings is None else menace
     if not text:
         return Claim(None, None, None, "no words")
@@ -128,16 +128,23 @@ def _claim(
         return Claim(None, None, known, f"{said.words} words, none of them in the lexicon")
     # One word more than there is: a single word never is the whole of a feeling.
     sentiment = (said.positive - negative) / (said.positive + negative + 1)
-    return Claim(sentiment, max(moved / (moved + 1), menace), known, "")
+    intensity = max(moved / (moved + 1), menace)
+    return Claim(round(sentiment, _DIGITS), round(intensity, _DIGITS), known, "")
 
 
-def _voice(utterance: Utterance, stress: Stress) -> dict[str, float]:
-    """The readings of the voice that are known, as the models gave them."""
-    known = {**(utterance["emotion_dimensional"] or {}), **(utterance["emotion_categorical"] or {})}
+def _voice(utterance: Utterance, stress: Stress, readings: Weights) -> dict[str, float]:
+    """How the voice reads, 0 to 1, where the models gave a number."""
+    outputs: dict[str, float] = {}
+    for answer in (utterance["emotion_dimensional"], utterance["emotion_categorical"]):
+        if answer is not None:
+            outputs.update(answer)
     if stress["value"] is not None:
-        known["stress"] = stress["value"]
-    finite = {name: value for name, value in known.items() if math.isfinite(value)}
-    return {name: finite[name] for name in READING_NAMES if name in finite}
+        outputs["stress"] = stress["value"]
+    return {
+        name: round(scale.value(outputs[name]), _DIGITS)
+        for name, scale in readings.items()
+        if name in outputs and math.isfinite(outputs[name])
+    }
 
 
 def _kinds(claim: Claim, rules: CrossValidationRules) -> dict[str, str]:
@@ -192,18 +199,16 @@ def _reason(
     stress: Stress,
     claim: Claim,
     claims: Mapping[str, float],
-    comparisons: Sequence[Comparison],
+    voice: Mapping[str, float],
 ) -> str:
     """What was compared, or why nothing was."""
     if not claims:
         return claim.silent or "the words claim nothing"
-    compared = {item["reading"] for item in comparisons}
-    missing = {_MODELS[name] for name in claims if name not in compared}
+    compared = ", ".join([name for name in voice if name in claims])
+    said = f"compared: {compared}" if compared else "nothing to compare with"
+    missing = {_MODELS[name] for name in claims if name not in voice}
+    if not missing:
+        return said
     reasons = utterance["unavailable"] | {"voice_stress": stress["reason"]}
-    without = ", ".join(f"{name} ({reasons.get(name, 'no answer')})" for name in sorted(missing))
-    said = f"compared: {', '.join(sorted(compared))}" if compared else "nothing to compare with"
-    return f"{said}; without {without}" if without else said
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+    without = [f"{name} ({reasons.get(name, 'no answer')})" for name in sorted(missing)]
+    return f"{said}; without {', '.join(without)}"

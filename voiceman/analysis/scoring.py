@@ -81,7 +81,6 @@ def _crime_language(observed: Observed, weight: Scale) -> Component:
     if observed.findings is None:
         reason = observed.unavailable.get("crime_language", "no text")
         return Component(name="crime_language", value=None, weight=weight.weight, reason=reason)
-    # In a fixed order: products of floats depend on it in their last digits.
     rest = math.prod(sorted(1 - hit["severity"] * hit["weight"] for hit in observed.findings))
     return Component(
         name="crime_language",
@@ -102,10 +101,8 @@ def _describe(hit: Finding) -> str:
 def _emotion(name: str, observed: Observed, weight: Scale) -> Component:
     """A component that is one output of one emotion model, mapped to 0 to 1."""
     model, output = _EMOTION_OUTPUTS[name]
-    values = {
-        "emotion_categorical": observed.emotion_categorical,
-        "emotion_dimensional": observed.emotion_dimensional,
-    }[model]
+    categorical = model == "emotion_categorical"
+    values = observed.emotion_categorical if categorical else observed.emotion_dimensional
     if values is None or not math.isfinite(values[output]):
         reason = observed.unavailable.get(model, f"no answer from {model}")
         return Component(name=name, value=None, weight=weight.weight, reason=reason)
@@ -133,16 +130,17 @@ def _voice_stress(stress: Stress | None, weight: Scale) -> Component:
 
 def combine(components: Sequence[Component]) -> Score:
     """Join components by the complementary product; None without any available one."""
-    total = sum(component["weight"] for component in components)
-    values = sorted(
-        component["weight"] * component["value"]
-        for component in components
-        if component["value"] is not None
-    )
-    available = sum(c["weight"] for c in components if c["value"] is not None)
-    score = 100 * (1 - math.prod(1 - value for value in values)) if values else None
+    total = available = 0.0
+    values: list[float] = []
+    for component in components:
+        total += component["weight"]
+        if component["value"] is not None:
+            available += component["weight"]
+            values.append(component["weight"] * component["value"])
+    # In a fixed order: products of floats depend on it in their last digits.
+    rest = math.prod([1 - value for value in sorted(values)])
     return Score(
-        value=None if score is None else round(score, 1),
+        value=round(100 * (1 - rest), 1) if values else None,
         coverage=round(available / total, _DIGITS) if total > 0 else 0.0,
         components=list(components),
         evidence=[],
@@ -151,15 +149,14 @@ def combine(components: Sequence[Component]) -> Score:
 
 def _evidence(observed: Observed, score: Score) -> Iterator[EvidenceItem]:
     """The items that have points; see the module for how these are shared out."""
-    closed = {
-        part["name"]: _closed(part["weight"] * (part["value"] or 0.0))
+    parts = [
+        (part, _closed(part["weight"] * part["value"]))
         for part in score["components"]
-    }
-    total = math.fsum(closed.values())
-    for part in score["components"]:
-        if closed[part["name"]] <= 0:
-            continue
-        points = (score["value"] or 0.0) * closed[part["name"]] / total
+        if part["value"]
+    ]
+    total = math.fsum(closed for _, closed in parts)
+    for part, closed in parts:
+        points = (score["value"] or 0.0) * closed / total if total > 0 else 0.0
         if part["name"] == "crime_language":
             yield from _finding_items(observed, points)
         else:

@@ -34,8 +34,11 @@ class Scale:
     uncalibrated: str
 
     def value(self, output: float) -> float:
-        """The value, 0 to 1, of a model's output."""
-        return min(1.0, max(0.0, (output - self.low) / (self.high - self.low)))
+        """The value, 0 to 1, of a model's output; 0 of what is no number."""
+        share = (output - self.low) / (self.high - self.low)
+        if share >= 1:
+            return 1.0
+        return share if share > 0 else 0.0
 
 
 Weights = Mapping[str, Scale]

@@ -11,38 +11,53 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from voiceman.errors import WeightsError
 
 STRENGTHS = {"strong": 2.0, "mild": 1.0}  # uncalibrated
 INTENSIFIED, NEGATED = 1.5, -0.5  # factors on a word's strength; uncalibrated
 
+_Meaning = TypeVar("_Meaning")
 _WORD = re.compile(r"\w+(?:'\w+)?")
 
 
 @dataclass(frozen=True)
-class Words:
-    """Words and beginnings of words, with a number each.
+class Feeling:
+    """What an entry of a lexicon says.
+
+    Attributes:
+        polarity: its strength, below 0 of negative words.
+        agitated: strength of words that are neither, but excited (orders, swearing).
+    """
+
+    polarity: float
+    agitated: float
+
+
+@dataclass(frozen=True)
+class Words(Generic[_Meaning]):
+    """Words and beginnings of words, with a meaning each.
 
     Attributes:
         whole: by word.
         stems: by beginning; the longest one counts.
-        longest: characters of the longest beginning.
+        lengths: by first character, how long the beginnings are, longest first. Most words of a
+            language begin like none of them, and cost no more than to see that.
     """
 
-    whole: Mapping[str, float]
-    stems: Mapping[str, float]
-    longest: int
+    whole: Mapping[str, _Meaning]
+    stems: Mapping[str, _Meaning]
+    lengths: Mapping[str, Sequence[int]]
 
-    def find(self, word: str) -> float:
-        """The number of a word; 0: it is not among them."""
-        if (value := self.whole.get(word)) is not None:
-            return value
-        for length in range(min(len(word), self.longest), 0, -1):
-            if (value := self.stems.get(word[:length])) is not None:
-                return value
-        return 0.0
+    def find(self, word: str) -> _Meaning | None:
+        """The meaning of a word; None: it is not among them."""
+        if (meaning := self.whole.get(word)) is not None:
+            return meaning
+        for length in self.lengths.get(word[:1], ()):
+            if (meaning := self.stems.get(word[:length])) is not None:
+                return meaning
+        return None
 
 
 @dataclass(frozen=True)
@@ -50,8 +65,7 @@ class Lexicon:
     """The lexicon of one language.
 
     Attributes:
-        polarity: positive or negative strength.
-        agitated: words that are neither, but excited (orders, swearing): strength.
+        feelings: positive, negative and excited words.
         intensifiers: what strengthens the next word.
         before: what negates one of the next `reach` words.
         after: what negates the word right before it, if that ends in `ending`.
@@ -59,11 +73,10 @@ class Lexicon:
         ending: for languages that negate behind the verb; empty: any.
     """
 
-    polarity: Words
-    agitated: Words
-    intensifiers: Words
-    before: Words
-    after: Words
+    feelings: Words[Feeling]
+    intensifiers: Words[bool]
+    before: Words[bool]
+    after: Words[bool]
     reach: int
     ending: str
 
@@ -93,10 +106,11 @@ def read_sentiment(text: str, lexicon: Lexicon) -> Sentiment:
     words = _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("\u2019", "'"))
     positive = negative = agitated = 0.0
     for index, word in enumerate(words):
-        agitated += lexicon.agitated.find(word)
-        strength = lexicon.polarity.find(word)
-        if not strength:
+        feeling = lexicon.feelings.find(word)
+        if feeling is None:
             continue
+        agitated += feeling.agitated
+        strength = feeling.polarity
         if index and lexicon.intensifiers.find(words[index - 1]):
             strength *= INTENSIFIED
         if _negated(words, index, lexicon):
@@ -132,12 +146,17 @@ def _read(path: Path) -> Lexicon:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         negation = values["negation"]
+        positive, negative, agitated = (
+            _strengths(values[kind]) for kind in ("positive", "negative", "agitated")
+        )
+        feelings = {entry: Feeling(strength, 0.0) for entry, strength in positive.items()}
+        feelings |= {entry: Feeling(-strength, 0.0) for entry, strength in negative.items()}
+        feelings |= {entry: Feeling(0.0, strength) for entry, strength in agitated.items()}
         return Lexicon(
-            _words(_signed(values["positive"], 1.0) | _signed(values["negative"], -1.0)),
-            _words(_signed(values["agitated"], 1.0)),
-            _words(dict.fromkeys(values["intensifiers"], 1.0)),
-            _words(dict.fromkeys(negation["before"], 1.0)),
-            _words(dict.fromkeys(negation["after"], 1.0)),
+            _words(feelings),
+            _words(dict.fromkeys(values["intensifiers"], True)),
+            _words(dict.fromkeys(negation["before"], True)),
+            _words(dict.fromkeys(negation["after"], True)),
             int(negation["reach"]),
             str(negation["ending"]),
         )
@@ -145,13 +164,17 @@ def _read(path: Path) -> Lexicon:
         raise WeightsError(f"{path}: not a lexicon: {err!r}") from err
 
 
-def _signed(groups: Mapping[str, Any], sign: float) -> dict[str, float]:
-    return {entry: sign * STRENGTHS[name] for name, group in groups.items() for entry in group}
+def _strengths(groups: Mapping[str, Any]) -> dict[str, float]:
+    return {entry: STRENGTHS[name] for name, group in groups.items() for entry in group}
 
 
-def _words(entries: Mapping[str, float]) -> Words:
-    stems = {entry[:-1]: value for entry, value in entries.items() if entry.endswith("*")}
-    whole = {entry: value for entry, value in entries.items() if not entry.endswith("*")}
+def _words(entries: Mapping[str, _Meaning]) -> Words[_Meaning]:
+    stems = {entry[:-1]: meaning for entry, meaning in entries.items() if entry.endswith("*")}
+    whole = {entry: meaning for entry, meaning in entries.items() if not entry.endswith("*")}
     if "" in stems or "" in whole:
         raise ValueError("an entry is empty")
-    return Words(whole, stems, max(map(len, stems), default=0))
+    lengths: dict[str, set[int]] = {}
+    for stem in stems:
+        lengths.setdefault(stem[0], set()).add(len(stem))
+    longest_first = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+    return Words(whole, stems, longest_first)

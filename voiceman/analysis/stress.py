@@ -12,17 +12,14 @@ Kirchhübel et al. 2011).
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.leave_one_out import Floats, median_of_others
 from voiceman.analysis.scoring_tables import PAUSE_SHARE, Baseline, StressFeature
 from voiceman.analysis.speakers import UNKNOWN
 from voiceman.evidence import Stress, StressContribution, Utterance
-
-Floats = npt.NDArray[np.float64]
-Ranks = npt.NDArray[np.signedinteger[Any]]
 
 TO_SIGMA = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 MOST_Z = 99.0  # no more is shown
@@ -42,6 +39,23 @@ class _Speech:
     indices: Sequence[int]
     values: Floats
     seconds: Floats
+
+
+@dataclass(frozen=True)
+class _Departures:
+    """How far features lie from the speaker's own; all [n, f].
+
+    Attributes:
+        enough: whether the baseline of a feature holds enough.
+        medians: of the other utterances.
+        z: robust standard deviations above them.
+        counts: contributions to stress, 0 where there is no baseline.
+    """
+
+    enough: npt.NDArray[np.bool_]
+    medians: Floats
+    z: Floats
+    counts: Floats
 
 
 def measure_stress(
@@ -106,11 +120,48 @@ def _compare(
     speech: _Speech, baseline: Baseline, features: Sequence[StressFeature]
 ) -> list[Stress]:
     """Each utterance of one speaker beside the others of the same."""
+    departures = _depart(speech, baseline, features)
+    counts = departures.counts
+    parts: list[list[StressContribution]] = [[] for _ in speech.indices]
+    for row, column in np.argwhere(counts > 0).tolist():
+        parts[row].append(
+            StressContribution(
+                feature=features[column].name,
+                value=round(float(speech.values[row, column]), _DIGITS),
+                baseline=round(float(departures.medians[row, column]), _DIGITS),
+                z=round(float(departures.z[row, column]), 2),
+                contribution=float(counts[row, column]),
+            )
+        )
+    # Joined like the components of a score: another feature that departs never lowers it.
+    joined = (1 - (1 - counts).prod(axis=1)).round(_DIGITS).tolist()
+    compared = departures.enough.sum(axis=1).tolist()
+    others_s = (speech.seconds.sum() - speech.seconds).tolist()
+    needed = f"{baseline.min_utterances} and {baseline.min_speech_s:g} s are needed"
+    found: list[Stress] = []
+    for value, count, seconds, contributions in zip(joined, compared, others_s, parts, strict=True):
+        beside = f"{len(speech.indices) - 1} other utterances of the speaker, {seconds:.1f} s"
+        contributions.sort(key=_largest_first)
+        reason = (
+            f"{count} of {len(features)} features compared with {beside}"
+            if count
+            else f"no baseline: {beside}, with each feature; {needed}"
+        )
+        known = value if count else None
+        found.append(Stress(value=known, reason=reason, contributions=contributions))
+    return found
+
+
+def _largest_first(item: StressContribution) -> tuple[float, float, str]:
+    return -item["contribution"], -abs(item["z"]), item["feature"]
+
+
+def _depart(speech: _Speech, baseline: Baseline, features: Sequence[StressFeature]) -> _Departures:
     known = np.isfinite(speech.values)
     others = known.sum(axis=0) - known
     others_s = speech.seconds @ known - speech.seconds[:, None] * known
-    medians, deviations = _others(speech.values)
     enough = known & (others >= baseline.min_utterances) & (others_s >= baseline.min_speech_s)
+    medians, deviations = median_of_others(speech.values)
     floors = np.array([f.floor for f in features])
     shares = np.array([f.floor_share for f in features])
     # The last floor keeps a median of 0 from dividing by 0.
@@ -118,103 +169,8 @@ def _compare(
     scales = np.maximum(scales, np.finfo(np.float32).tiny)
     with np.errstate(over="ignore", invalid="ignore"):
         z = np.clip((speech.values - medians) / scales, -MOST_Z, MOST_Z)
-    departures = np.select(
-        [[f.direction == "up" for f in features], [f.direction == "down" for f in features]],
-        [z, -z],
-        np.abs(z),
-    )
-    ramps = np.clip((departures - baseline.low) / (baseline.high - baseline.low), 0.0, 1.0)
-    counts = np.array([f.weight for f in features]) * ramps
-    total_s = float(speech.seconds.sum())
-    return [
-        _stress(
-            [
-                StressContribution(
-                    feature=feature.name,
-                    value=round(value, _DIGITS),
-                    baseline=round(median, _DIGITS),
-                    z=round(far, 2),
-                    contribution=round(count, _DIGITS),
-                )
-                for feature, there, value, median, far, count in zip(features, *row, strict=True)
-                if there
-            ],
-            len(features),
-            f"{len(speech.indices) - 1} other utterances of the speaker, {total_s - own_s:.1f} s",
-            f"{baseline.min_utterances} and {baseline.min_speech_s:g} s",
-        )
-        for own_s, *row in zip(
-            speech.seconds.tolist(),
-            *(array.tolist() for array in (enough, speech.values, medians, z, counts)),
-            strict=True,
-        )
-    ]
-
-
-def _stress(
-    contributions: list[StressContribution], features: int, beside: str, needed: str
-) -> Stress:
-    """1 - Π (1 - contribution): another feature that departs never lowers it."""
-    if not contributions:
-        reason = f"no baseline: {beside}; {needed} with the same feature are needed"
-        return Stress(value=None, reason=reason, contributions=[])
-    contributions.sort(key=lambda item: (-item["contribution"], -abs(item["z"]), item["feature"]))
-    rest = 1.0
-    for item in contributions:
-        rest *= 1 - item["contribution"]
-    return Stress(
-        value=round(1 - rest, _DIGITS),
-        reason=f"{len(contributions)} of {features} features, beside {beside}",
-        contributions=contributions,
-    )
-
-
-def _others(values: Floats) -> tuple[Floats, Floats]:
-    """Median and median absolute deviation of all rows but each one itself.
-
-    Leaving one out moves a median to one of three places: the row lies below the middle, in it,
-    or above. So three sorts do what would else take one for each row.
-
-    Args:
-        values: [n, f], NaN where there is no number; such rows have no answer there.
-
-    Returns:
-        [n, f] both, NaN where fewer than one other row has a number.
-    """
-    medians = _others_median(values)
-    deviations = np.full_like(values, np.nan)
-    # Every distinct median, column by column: the lowest, the highest, and what lies between.
-    low, high = _extremes(medians)
-    between = np.where((medians > low) & (medians < high), medians, np.nan)
-    for place in (low, high, _extremes(between)[0]):
-        around = _others_median(np.abs(values - place))
-        deviations = np.where(medians == place, around, deviations)
-    return medians, deviations
-
-
-def _extremes(values: Floats) -> tuple[Floats, Floats]:
-    """Smallest and largest number of every column, NaN without any."""
-    known = np.isfinite(values)
-    low = np.where(known, values, np.inf).min(axis=0)
-    high = np.where(known, values, -np.inf).max(axis=0)
-    none = ~known.any(axis=0)
-    return np.where(none, np.nan, low), np.where(none, np.nan, high)
-
-
-def _others_median(values: Floats) -> Floats:
-    """[n, f] median of each column without the row itself; NaN where there is none."""
-    order = np.argsort(values, axis=0)  # NaN come last
-    ordered = np.take_along_axis(values, order, axis=0)
-    ranks: Ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(len(values))[:, None], axis=0)
-    count = np.isfinite(values).sum(axis=0) - 1  # the others, where the row has a number
-    halves = [_without(ordered, ranks, place) for place in ((count - 1) // 2, count // 2)]
-    medians = (halves[0] + halves[1]) / 2
-    return np.where(np.isfinite(values) & (count > 0), medians, np.nan)
-
-
-def _without(ordered: Floats, ranks: Ranks, place: Ranks) -> Floats:
-    """What stands at a place of each sorted column once the row itself is taken out."""
-    kept = np.clip(np.broadcast_to(place, ranks.shape), 0, None)
-    kept = np.minimum(kept + (ranks <= kept), len(ordered) - 1)
-    return np.take_along_axis(ordered, kept, axis=0)
+    up, down = ([f.direction == way for f in features] for way in ("up", "down"))
+    towards_stress = np.select([up, down], [z, -z], np.abs(z))
+    ramps = np.clip((towards_stress - baseline.low) / (baseline.high - baseline.low), 0.0, 1.0)
+    counts = np.where(enough, np.array([f.weight for f in features]) * ramps, 0.0)
+    return _Departures(enough, medians, z, counts.round(_DIGITS))
