@@ -10,6 +10,11 @@ from typing import NotRequired, TypedDict
 EVIDENCE_SCHEMA = "voiceman.evidence/1"
 SUMMARY_SCHEMA = "voiceman.summary/1"
 RESULT_SCHEMA = "voiceman.result/1"
+# Stands wherever a score is shown.
+DISCLAIMER = (
+    "The score is a reading aid: it says where to look first. It is no verdict and no proof. "
+    "Its weights are uncalibrated; coverage says on which share of them it rests."
+)
 
 
 class WhisperWord(TypedDict):

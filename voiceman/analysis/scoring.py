@@ -23,10 +23,6 @@ from voiceman.analysis.recording_score import in_order_of_points
 from voiceman.analysis.scoring_tables import Scale, Weights
 from voiceman.evidence import Component, EvidenceItem, Finding, Score, Stress
 
-DISCLAIMER = (
-    "The score is a reading aid: it says where to look first. It is no verdict and no proof. "
-    "Its weights are uncalibrated; coverage says on which share of them it rests."
-)
 NEEDS_RECORDING = "needs the speaker's other utterances: known for whole recordings only"
 # Which output of which model a component counts.
 _EMOTION_OUTPUTS = {

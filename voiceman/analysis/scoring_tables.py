@@ -164,7 +164,9 @@ def _read(
     except FileNotFoundError as err:
         raise WeightsError(f"{path}: missing; run voiceman-export scoring") from err
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as err:
-        raise WeightsError(f"{path}: not a table of weights: {err!r}") from err
+        raise WeightsError(
+            f"{path}: not a table of weights: {err!r}; run voiceman-export scoring"
+        ) from err
 
 
 def _scales(entries: Mapping[str, Any], names: Sequence[str]) -> Weights:

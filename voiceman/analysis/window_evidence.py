@@ -13,12 +13,13 @@ from voiceman.analysis.finding_times import join_words, locate
 from voiceman.analysis.overlap import covered_s, find_overlaps
 from voiceman.analysis.pattern_tables import Tables
 from voiceman.analysis.recording_score import highest
-from voiceman.analysis.scoring import DISCLAIMER, Observed, score_utterance
+from voiceman.analysis.scoring import Observed, score_utterance
 from voiceman.analysis.scoring_tables import ScoringTables
 from voiceman.analysis.utterances import assign_words, check_turns, words_of
 from voiceman.contracts import EMOTION_CATEGORIES, EMOTION_DIMENSIONS, VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import (
+    DISCLAIMER,
     EVIDENCE_SCHEMA,
     AlignedTranscript,
     Evidence,

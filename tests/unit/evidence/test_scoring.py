@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from voiceman.analysis.pattern_tables import DATA_FOLDER
 from voiceman.analysis.recording_score import highest
-from voiceman.analysis.scoring import DISCLAIMER, Observed, combine, score_utterance
+from voiceman.analysis.scoring import Observed, combine, score_utterance
 from voiceman.analysis.scoring_tables import COMPONENT_NAMES, load_assessment, load_scoring
 from voiceman.errors import WeightsError
-from voiceman.evidence import Component, Finding, Score, Stress
+from voiceman.evidence import DISCLAIMER, Component, Finding, Score, Stress
 
 TABLES = load_scoring(DATA_FOLDER.parent)
 shares = st.floats(0, 1)
