@@ -6,7 +6,8 @@ in it was calibrated against labelled cases.
 Components are joined by the complementary product, 100 (1 - Π (1 - weight · value)), over the
 available ones. So the score is bounded, does not depend on any order, and never falls when a
 value rises or a component is added: calm speech does not take back what the words say. A
-weighted mean would fall whenever a model that found nothing becomes available.
+weighted mean would fall whenever a model that found nothing becomes available. (Another utterance
+belongs to the voice that stress is measured against, so it may move the stress of others.)
 
 The score's points are shared out to the evidence in proportion to -log(1 - weight · value), and
 those of the words to their findings in proportion to -log(1 - severity · weight): what closes

@@ -19,6 +19,7 @@ STRENGTHS = {"strong": 2.0, "mild": 1.0}  # uncalibrated
 INTENSIFIED, NEGATED = 1.5, -0.5  # factors on a word's strength; uncalibrated
 
 _Meaning = TypeVar("_Meaning")
+_KEY = 2  # characters that words are told apart by at first sight
 _WORD = re.compile(r"\w+(?:'\w+)?")
 
 
@@ -42,8 +43,8 @@ class Words(Generic[_Meaning]):
     Attributes:
         whole: by word.
         stems: by beginning; the longest one counts.
-        lengths: by first character, how long the beginnings are, longest first. Most words of a
-            language begin like none of them, and cost no more than to see that.
+        lengths: by the first two characters of all of them, how long the beginnings are,
+            longest first. Most words of a language are not among these, and cost one look.
     """
 
     whole: Mapping[str, _Meaning]
@@ -52,9 +53,11 @@ class Words(Generic[_Meaning]):
 
     def find(self, word: str) -> _Meaning | None:
         """The meaning of a word; None: it is not among them."""
+        if (lengths := self.lengths.get(word[:_KEY])) is None:
+            return None
         if (meaning := self.whole.get(word)) is not None:
             return meaning
-        for length in self.lengths.get(word[:1], ()):
+        for length in lengths:
             if (meaning := self.stems.get(word[:length])) is not None:
                 return meaning
         return None
@@ -105,8 +108,9 @@ def read_sentiment(text: str, lexicon: Lexicon) -> Sentiment:
     """Look up the words of a text of any length and script."""
     words = _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("\u2019", "'"))
     positive = negative = agitated = 0.0
-    for index, word in enumerate(words):
-        feeling = lexicon.feelings.find(word)
+    known = lexicon.feelings.lengths
+    for index in [index for index, word in enumerate(words) if word[:_KEY] in known]:
+        feeling = lexicon.feelings.find(words[index])
         if feeling is None:
             continue
         agitated += feeling.agitated
@@ -171,10 +175,10 @@ def _strengths(groups: Mapping[str, Any]) -> dict[str, float]:
 def _words(entries: Mapping[str, _Meaning]) -> Words[_Meaning]:
     stems = {entry[:-1]: meaning for entry, meaning in entries.items() if entry.endswith("*")}
     whole = {entry: meaning for entry, meaning in entries.items() if not entry.endswith("*")}
-    if "" in stems or "" in whole:
-        raise ValueError("an entry is empty")
-    lengths: dict[str, set[int]] = {}
+    if "" in whole or any(len(stem) < _KEY for stem in stems):
+        raise ValueError(f"a word is empty, or less than {_KEY} characters stand before a *")
+    lengths: dict[str, set[int]] = {word[:_KEY]: set() for word in (*whole, *stems)}
     for stem in stems:
-        lengths.setdefault(stem[0], set()).add(len(stem))
-    longest_first = {first: sorted(found, reverse=True) for first, found in lengths.items()}
+        lengths[stem[:_KEY]].add(len(stem))
+    longest_first = {key: sorted(found, reverse=True) for key, found in lengths.items()}
     return Words(whole, stems, longest_first)

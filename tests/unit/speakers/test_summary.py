@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from voiceman.analysis.pattern_tables import DATA_FOLDER
 from voiceman.analysis.recording_options import parse_recording_options
@@ -248,3 +250,40 @@ def test_embeddings_must_match_the_utterances():
 def test_wrong_options_are_refused_by_name(options, message):
     with pytest.raises(InvalidRequestError, match=message):
         summary([window(utterance(0, 1))], [ALICE], **options)
+
+
+severities = st.one_of(st.none(), st.floats(0, 1))
+arousals = st.one_of(st.none(), st.floats(0, 1))
+spoken = st.lists(st.tuples(severities, arousals), min_size=1, max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(spoken, st.randoms())
+def test_the_order_of_windows_changes_no_score(parts, random):
+    windows = [window(utterance(0, 2, severity, arousal=a)) for severity, a in parts]
+    starts = [30.0 * index for index in range(len(windows))]
+    order = random.sample(range(len(windows)), len(windows))
+    first = summary(windows, [ALICE] * len(windows), window_starts=starts)["score"]
+    second = summary(
+        [windows[index] for index in order],
+        [ALICE] * len(windows),
+        window_starts=[starts[index] for index in order],
+    )["score"]
+    assert first["value"] == second["value"]
+    assert first["evidence"] == second["evidence"]
+    assert first["coverage"] == pytest.approx(second["coverage"], abs=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(spoken, severities, arousals)
+def test_another_utterance_never_lowers_the_score_and_all_are_bounded(parts, severity, arousal):
+    said = [utterance(3 * n, 3 * n + 2, s, arousal=a) for n, (s, a) in enumerate(parts)]
+    more = [*said, utterance(90, 92, severity, arousal=arousal)]
+    before, after = (summary([window(*u)], [ALICE] * len(u))["score"] for u in (said, more))
+    assert (after["value"] or 0) >= (before["value"] or 0)
+    for score in (before, after):
+        assert score["value"] is None or 0 <= score["value"] <= 100
+        assert 0 <= score["coverage"] <= 1
+        points = [item["points"] for item in score["evidence"]]
+        assert points == sorted(points, reverse=True)
+        assert max(points, default=0) <= (score["value"] or 0) + 0.06
