@@ -43,10 +43,8 @@ def _extremes(values: Floats) -> tuple[Floats, Floats]:
 
 def _others_median(values: Floats) -> Floats:
     """[n, f] median of each column without the row itself; NaN where there is none."""
-    order = np.argsort(values, axis=0)  # NaN come last
-    ordered = np.take_along_axis(values, order, axis=0)
-    ranks: Ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(len(values))[:, None], axis=0)
+    ordered = np.sort(values, axis=0)  # NaN come last
+    ranks: Ranks = np.argsort(np.argsort(values, axis=0), axis=0)
     count = np.isfinite(values).sum(axis=0) - 1  # the others, where the row has a number
     halves = [_without(ordered, ranks, place) for place in ((count - 1) // 2, count // 2)]
     medians = (halves[0] + halves[1]) / 2
@@ -55,6 +53,6 @@ def _others_median(values: Floats) -> Floats:
 
 def _without(ordered: Floats, ranks: Ranks, place: Ranks) -> Floats:
     """What stands at a place of each sorted column once the row itself is taken out."""
-    kept = np.clip(np.broadcast_to(place, ranks.shape), 0, None)
+    kept = np.maximum(place, 0)
     kept = np.minimum(kept + (ranks <= kept), len(ordered) - 1)
-    return np.take_along_axis(ordered, kept, axis=0)
+    return ordered[kept, np.arange(ordered.shape[1])]
