@@ -271,6 +271,10 @@ def _utterance(found: Utterance, item: Heard, speaker: str, assessment: Assessme
     utterance["cross_validation"] = assessment["cross_validation"]
     utterance["score"] = assessment["score"]
     utterance["words"] = [_shifted(word, item.span) for word in found["words"]]
+    if found["f0_contour"] is not None:
+        contour = found["f0_contour"].copy()
+        contour["start"] = round(contour["start"] + item.span.start_s, _DIGITS)
+        utterance["f0_contour"] = contour
     if item.channel is not None:
         utterance["channel"] = item.channel
     return utterance

@@ -104,6 +104,7 @@ MODELS = {
             "a language's CTC model for word times, from a wav2vec 2.0 in Hugging Face's layout",
             # A language model may lie beside them, which is of no use here.
             patterns=("*.json", "model*.safetensors", "pytorch_model*.bin"),
+            revision=2,
             languages=ALIGNERS,
         ),
     )

@@ -49,6 +49,7 @@ def utterance(start, end, severity=None, f0=None, arousal=None) -> Utterance:
         else {"arousal": arousal, "dominance": 0.5, "valence": 0.5},
         "emotion_categorical": None,
         "voice_features": None if f0 is None else {"f0_mean_hz": f0, "pause_count": None},
+        "f0_contour": None,
         "score": {"value": None, "coverage": 0.0, "components": [], "evidence": []},
         "unavailable": {"crime_language": "no patterns"} if severity is None else {},
     }
