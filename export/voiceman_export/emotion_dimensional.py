@@ -11,8 +11,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from voiceman.contracts import EMOTION_DIMENSIONS
 from voiceman.errors import WeightsError
-from voiceman.serving.emotion_networks import WEIGHTS, load_dimensional
+from voiceman.serving.emotion_networks import WEIGHTS
+from voiceman_export import voice_runs
 from voiceman_export.pretrained import load_pretrained
+from voiceman_export.rounding import decide_rounding
 from voiceman_export.sources import Checkpoint
 from voiceman_export.wav2vec2_layout import write_wav2vec2
 
@@ -85,5 +87,5 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     output.weight.data, output.bias.data = output.weight[model.order], output.bias[model.order]
     head = {f"classifier.{name}": value for name, value in model.classifier.state_dict().items()}
     write_wav2vec2(model.wav2vec2, head, {}, folder / WEIGHTS)
-    load_dimensional(folder, torch.device("cpu"))
+    decide_rounding(folder, voice_runs.dimensional, classes=False)
     return "fp32"

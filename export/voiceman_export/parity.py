@@ -60,22 +60,28 @@ class Comparison:
     def rows(self) -> Iterator[Parity]:
         """In fp32, and as the server computes on this machine."""
         exact = self._differences(self.run(torch.float32))
-        reference = f"{self.library}, {len(self.expected)} sounds"
-        yield Parity(self.model, f"{reference}, fp32", float(exact.max()), FP32_LIMIT)
-        found = self.run(None)
-        served = self._differences(found)
+        reference = f"{self.library}, {len(self.expected)} sounds, fp32"
+        yield Parity(self.model, reference, float(exact.max()), FP32_LIMIT)
+        yield from self.rounded(None)
+
+    def rounded(self, dtype: torch.dtype | None) -> Iterator[Parity]:
+        """In 16 bits, or (None) as the server computes on this machine."""
+        found = self.run(dtype)
+        differences = self._differences(found)
         by_frame = self.expected[0].ndim > 1
         # Frames where two labels are equally likely tell more of the rounding than of the network.
-        difference = float(served.mean() if by_frame else served.max())
-        name = "as served, mean frame" if by_frame else "as served"
-        yield Parity(self.model, f"{reference}, {name}", difference, SERVED_LIMIT)
+        difference = float(differences.mean() if by_frame else differences.max())
+        name = str(dtype).removeprefix("torch.") if dtype else "as served"
+        reference = f"{self.library}, {len(self.expected)} sounds, {name}"
+        frame = ", mean frame" if by_frame else ""
+        yield Parity(self.model, f"{reference}{frame}", difference, SERVED_LIMIT)
         if self.classes:
             pairs = zip(found, self.expected, strict=True)
             other = np.concatenate(
                 [np.atleast_1d(a.argmax(axis=-1) != b.argmax(axis=-1)) for a, b in pairs]
             )
-            name = f"{reference}, as served, other top class"
-            yield Parity(self.model, name, float(other.mean()), TOP_CLASS_LIMIT)
+            share = float(other.mean())
+            yield Parity(self.model, f"{reference}, other top class", share, TOP_CLASS_LIMIT)
 
     def _differences(self, found: Sequence[Floats]) -> Floats:
         """The largest difference of every output or frame."""

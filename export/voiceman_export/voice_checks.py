@@ -11,21 +11,19 @@ from transformers import AutoFeatureExtractor
 from voiceman.analysis.network_inputs import normalise
 from voiceman.analysis.segmentation import WINDOW_SAMPLES
 from voiceman.audio import SAMPLE_RATE_HZ, Waveform
-from voiceman.serving.ctc import CtcModel
 from voiceman.serving.ecapa import load_ecapa
-from voiceman.serving.emotion import CATEGORICAL, DIMENSIONAL, EmotionModel
-from voiceman.serving.emotion_networks import load_categorical, load_dimensional
-from voiceman.serving.guard import Network
+from voiceman.serving.emotion import DIMENSIONAL
 from voiceman.serving.segmentation import load_segmentation
 from voiceman_export import (
     emotion_categorical,
     emotion_dimensional,
     speaker_embedding,
     voice_activity,
+    voice_runs,
     word_alignment,
 )
 from voiceman_export.check_speech import filterbank, reference_speech, speech
-from voiceman_export.parity import Comparison, Floats, Parity, Run
+from voiceman_export.parity import Comparison, Floats, Parity
 from voiceman_export.sources import Checkpoint
 
 SPEECH_DISAGREEMENT_LIMIT = 0.05
@@ -43,8 +41,8 @@ def check_emotion_dimensional(
         waveform = torch.from_numpy(normalise(sound, DIMENSIONAL.variance_floor))[None]
         return model(waveform, torch.ones_like(waveform, dtype=torch.int64))[0]
 
-    expected, run = _each(library, sounds), _emotion_run(DIMENSIONAL, load_dimensional, folder)
-    yield from Comparison(title, "transformers", expected, run(sounds), classes=False).rows()
+    expected, run = _each(library, sounds), voice_runs.dimensional(folder, sounds)
+    yield from Comparison(title, "transformers", expected, run, classes=False).rows()
 
 
 def check_emotion_categorical(
@@ -56,8 +54,8 @@ def check_emotion_categorical(
     def library(sound: Waveform) -> torch.Tensor:
         return model(torch.from_numpy(sound)[None], torch.ones(1))[0]
 
-    expected, run = _each(library, sounds), _emotion_run(CATEGORICAL, load_categorical, folder)
-    yield from Comparison(title, "speechbrain's", expected, run(sounds), classes=True).rows()
+    expected, run = _each(library, sounds), voice_runs.categorical(folder, sounds)
+    yield from Comparison(title, "speechbrain's", expected, run, classes=True).rows()
 
 
 def check_word_alignment(
@@ -71,12 +69,7 @@ def check_word_alignment(
         inputs = extract(sound, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values
         return model(inputs).logits[0].softmax(-1)
 
-    def run(dtype: torch.dtype | None) -> list[Floats]:
-        network = CtcModel(folder, _CPU, dtype)
-        inputs = [normalise(sound) if network.form.normalised else sound for sound in sounds]
-        return [np.exp(_alone(network, sound)) for sound in inputs]
-
-    expected = _each(library, sounds)
+    expected, run = _each(library, sounds), voice_runs.ctc(folder, sounds)
     yield from Comparison(title, "transformers", expected, run, classes=True).rows()
 
 
@@ -128,22 +121,3 @@ def _each(library: Callable[[Waveform], torch.Tensor], sounds: Sequence[Waveform
     """What the source makes of every sound by itself."""
     with torch.inference_mode():
         return [library(sound).numpy() for sound in sounds]
-
-
-def _emotion_run(
-    model: EmotionModel, load: Callable[..., Network], folder: Path
-) -> Callable[[Sequence[Waveform]], Run]:
-    def on(sounds: Sequence[Waveform]) -> Run:
-        inputs = [normalise(sound, model.variance_floor) for sound in sounds]
-
-        def run(dtype: torch.dtype | None) -> list[Floats]:
-            network = load(folder, _CPU, dtype)
-            return [_alone(network, sound) for sound in inputs]
-
-        return run
-
-    return on
-
-
-def _alone(network: Network, sound: Waveform) -> Floats:
-    return network(sound[np.newaxis], np.array([len(sound)]))[0]

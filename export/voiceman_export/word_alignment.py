@@ -18,8 +18,10 @@ from voiceman.analysis.ctc_network import CtcFormat
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
 from voiceman.languages import WITHOUT_SPACES
-from voiceman.serving.ctc import FORMAT, WEIGHTS, CtcModel
+from voiceman.serving.ctc import FORMAT, WEIGHTS
+from voiceman_export import voice_runs
 from voiceman_export.pretrained import load_pretrained
+from voiceman_export.rounding import decide_rounding
 from voiceman_export.sources import Checkpoint
 from voiceman_export.wav2vec2_layout import write_wav2vec2
 
@@ -85,7 +87,7 @@ def write(checkpoint: Checkpoint, folder: Path, language: str) -> str:
     (folder / FORMAT).write_text(form.to_json() + "\n", encoding="utf-8")
     head = {f"lm_head.{name}": value for name, value in model.lm_head.state_dict().items()}
     write_wav2vec2(model.wav2vec2, head, {}, folder / WEIGHTS)
-    CtcModel(folder)
+    decide_rounding(folder, voice_runs.ctc, classes=True)
     return "fp32"
 
 

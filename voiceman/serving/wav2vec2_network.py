@@ -15,12 +15,13 @@ from torch import Tensor
 from voiceman.errors import WeightsError
 from voiceman.serving.guard import Network
 from voiceman.serving.lanes import new_lane
-from voiceman.serving.processor import cpu_dtype
+from voiceman.serving.processor import fast_dtype
 from voiceman.serving.recorded import Recorded
 from voiceman.serving.wav2vec2 import Settings, Wav2Vec2
 from voiceman.serving.weights import loading
 
 CONFIG = "config.json"
+SIXTEEN_BITS = "voiceman_sixteen_bits"  # in it: the export found bf16 close enough to fp32
 TRIED_SAMPLES = 16_000
 
 Floats = npt.NDArray[np.float32]
@@ -43,7 +44,7 @@ def load_network(
         make_head: from the head's weights, in fp32 on the device.
         device: where to compute.
         dtype: of everything between the first convolution and the head; None: bf16 where the
-            device multiplies it, else fp32.
+            export found it close enough and the device multiplies it, else fp32.
 
     Returns:
         See `network_of`.
@@ -51,13 +52,13 @@ def load_network(
     Raises:
         WeightsError: a file is missing, or holds another network.
     """
-    on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    dtype = dtype or (torch.bfloat16 if on_gpu else cpu_dtype(device))
     with loading(path, what, device):
+        config = read_config(path.parent)
+        dtype = dtype or (fast_dtype(device) if config.get(SIXTEEN_BITS) else torch.float32)
         tensors = load_file(path)
         inner = {name.removeprefix("wav2vec2."): tensor for name, tensor in tensors.items()}
         own = {n: t.to(device) for n, t in tensors.items() if not n.startswith("wav2vec2.")}
-        wav2vec2 = Wav2Vec2(inner, Settings.read(read_config(path.parent)), device, dtype)
+        wav2vec2 = Wav2Vec2(inner, Settings.read(config), device, dtype)
         network = network_of(wav2vec2, make_head(own), device)
         network(np.zeros((1, TRIED_SAMPLES), np.float32), np.array([TRIED_SAMPLES]))
     return network
