@@ -9,6 +9,7 @@
     │   ├── RecordingTooShortError     less sound than any model can work on
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
+    ├── ResultUnreadableError     a file is no result, or none of this version
     ├── RunLogError               the log of a results folder is in use, or was changed
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
@@ -61,6 +62,10 @@ class SeveralSpeakersError(RecordingError):
 
 class ResultNotWrittenError(VoicemanError):
     """An output file could not be written."""
+
+
+class ResultUnreadableError(VoicemanError):
+    """A file cannot be read as a result of this version."""
 
 
 class RunLogError(VoicemanError):

@@ -10,6 +10,11 @@ from typing import NotRequired, TypedDict
 EVIDENCE_SCHEMA = "voiceman.evidence/1"
 SUMMARY_SCHEMA = "voiceman.summary/1"
 RESULT_SCHEMA = "voiceman.result/1"
+# Stands wherever a score is shown.
+DISCLAIMER = (
+    "The score is a reading aid: it says where to look first. It is no verdict and no proof. "
+    "Its weights are uncalibrated; coverage says on which share of them it rests."
+)
 
 
 class WhisperWord(TypedDict):
@@ -148,16 +153,106 @@ class Component(TypedDict):
     reason: str
 
 
+class EvidenceItem(TypedDict):
+    """One thing that a score rests on, with its time.
+
+    `points` are its part of the score of its utterance: those of all items together are that
+    score, up to rounding. `voiceman.analysis.scoring` says how they are shared out. `speaker`
+    stands in the scores of speakers and recordings.
+    """
+
+    start: float
+    end: float
+    component: str
+    points: float
+    detail: str
+    speaker: NotRequired[str]
+
+
 class Score(TypedDict):
     """A score of 0 to 100 (None without any component) that shows what it rests on.
 
-    `coverage` is the share of the weights whose components were available. The weights are
-    uncalibrated: a score is a reading aid, no verdict and no proof.
+    `coverage` is the share of the weights whose components were available. `evidence` lists
+    what the score is made of, most points first; that of a speaker and of a recording, whose
+    score is that of the most notable utterance, holds the first 20 of all utterances. The
+    weights are uncalibrated: a score is a reading aid, no verdict and no proof.
     """
 
     value: float | None
     coverage: float
     components: list[Component]
+    evidence: list[EvidenceItem]
+
+
+class StressContribution(TypedDict):
+    """One voice feature of an utterance beside the same speaker's other utterances.
+
+    `feature` is a name of `voice_features`, or "pause_share", the share of pauses in the
+    utterance. `baseline` is the median of the others; `z` is how far `value` lies above it, in
+    robust standard deviations. `contribution` (0 to 1) is what of it counts as stress, in the
+    direction in which stress moves the feature.
+    """
+
+    feature: str
+    value: float
+    baseline: float
+    z: float
+    contribution: float
+
+
+class Stress(TypedDict):
+    """How far a voice departs from the speaker's own in the direction of stress, 0 to 1.
+
+    None where it could not be measured; `reason` says why, and else what it rests on.
+    `contributions` names every feature that departs far enough to count, the largest first.
+    """
+
+    value: float | None
+    reason: str
+    contributions: list[StressContribution]
+
+
+class Comparison(TypedDict):
+    """What the words claim and how the voice reads, both 0 to 1, on one scale.
+
+    `reading` is the scale: arousal, dominance, valence, anger, happiness, sadness or stress.
+    """
+
+    reading: str
+    claimed: float
+    heard: float
+    weight: float
+
+
+class Discrepancy(TypedDict):
+    """Words and voice that do not fit, by a stable name: "calm_words_high_arousal"."""
+
+    name: str
+    detail: str
+
+
+class CrossValidation(TypedDict):
+    """What the words say against how they were said.
+
+    `agreement` is 0 to 1; None: nothing could be compared, and `reason` says why. `sentiment`
+    (-1 to 1), `intensity` and `menace` (0 to 1) are what the words claim; None: not known.
+    """
+
+    agreement: float | None
+    reason: str
+    sentiment: float | None
+    intensity: float | None
+    menace: float | None
+    comparisons: list[Comparison]
+    discrepancies: list[Discrepancy]
+
+
+class Assessment(TypedDict):
+    """What can be said of an utterance only where the recording is known."""
+
+    stress: Stress
+    cross_validation: CrossValidation
+    score: Score
 
 
 class Utterance(TypedDict):
@@ -165,7 +260,8 @@ class Utterance(TypedDict):
 
     `overlap` is how many seconds of it several people talk at once: what the models found there
     may be another's. None: nobody looked for speaker turns. `unavailable` says for each model
-    without an answer for this utterance why.
+    without an answer for this utterance why. `stress` and `cross_validation` need the speaker's
+    other utterances: they, and a score that counts them, stand in results, not in EVIDENCE.
     """
 
     start: float
@@ -182,6 +278,8 @@ class Utterance(TypedDict):
     unavailable: dict[str, str]
     speaker: NotRequired[str]
     channel: NotRequired[int]
+    stress: NotRequired[Stress]
+    cross_validation: NotRequired[CrossValidation]
 
 
 class Evidence(TypedDict):
@@ -256,13 +354,15 @@ class Summary(TypedDict):
     """The SUMMARY tensor: one recording.
 
     `utterance_speakers` is in the order of the input: SPEAKER_00, SPEAKER_01, ... as they
-    first speak; UNKNOWN on a channel without any speaker embedding. `speaker_turns`, by time,
+    first speak; UNKNOWN on a channel without any speaker embedding. `utterance_assessments` are
+    in the same order. `speaker_turns`, by time,
     say who speaks when, overlaps included. `speech` and `speech_with_text` are those of all
     windows together. `models` names what the summary was made by: the code of this package.
     """
 
     schema: str
     utterance_speakers: list[str]
+    utterance_assessments: list[Assessment]
     speakers: list[Speaker]
     speaker_turns: list[SpeakerTurn]
     speech: float | None

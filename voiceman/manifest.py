@@ -107,6 +107,18 @@ def weights_in_use(repository: Path) -> dict[str, ModelWeights]:
     return found
 
 
+def newest_weights(repository: Path, model: str) -> Path:
+    """The weights folder of a model's newest version, the one that Triton loads.
+
+    Raises:
+        WeightsError: the model has no weights.
+    """
+    found = sorted(repository.glob(f"{model}/*/weights/{MANIFEST_NAME}"), key=_version)
+    if not found:
+        raise WeightsError(f"{repository / model}: no weights; run voiceman-export {model}")
+    return found[-1].parent
+
+
 def code_in_use() -> ModelWeights:
     """What stands for weights where a model is code alone: this package, its tables included."""
     folder = Path(__file__).parent

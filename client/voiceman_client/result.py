@@ -12,8 +12,10 @@ from typing import Any, NotRequired, TypedDict, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.recording_score import highest
 from voiceman.evidence import (
     RESULT_SCHEMA,
+    Assessment,
     Evidence,
     Flag,
     ModelWeights,
@@ -172,12 +174,18 @@ def assemble(
         weights: by model, of those that found the windows.
     """
     speakers = iter(summary["utterance_speakers"] if summary else ())
+    assessments = iter(summary["utterance_assessments"] if summary else ())
+    windows: list[ResultWindow] = []
     utterances: list[Utterance] = []
     segments: list[ResultSegment] = []
     flags: list[Flag] = list(recording.flags)
     for item in heard:
-        spoken = [_utterance(found, item, next(speakers)) for found in item.evidence["utterances"]]
+        spoken = [
+            _utterance(found, item, next(speakers), next(assessments))
+            for found in item.evidence["utterances"]
+        ]
         utterances += spoken
+        windows.append(_window(item, spoken))
         segments += [_segment(found, item, spoken) for found in item.evidence["segments"]]
         flags += [_shifted(flag, item.span) for flag in item.evidence["flags"]]
     if not heard:
@@ -196,8 +204,10 @@ def assemble(
         speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
         speech_with_text=summary["speech_with_text"] if summary else None,
-        score=summary["score"] if summary else Score(value=None, coverage=0.0, components=[]),
-        windows=sorted((_window(item) for item in heard), key=_when),
+        score=summary["score"]
+        if summary
+        else Score(value=None, coverage=0.0, components=[], evidence=[]),
+        windows=sorted(windows, key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
         notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
@@ -267,9 +277,13 @@ def _shifted(item: _Timed, span: Span) -> _Timed:
     return copied
 
 
-def _utterance(found: Utterance, item: Heard, speaker: str) -> Utterance:
+def _utterance(found: Utterance, item: Heard, speaker: str, assessment: Assessment) -> Utterance:
+    """The utterance in times of the recording, with what only the whole recording tells."""
     utterance = _shifted(found, item.span)
     utterance["speaker"] = speaker
+    utterance["stress"] = assessment["stress"]
+    utterance["cross_validation"] = assessment["cross_validation"]
+    utterance["score"] = assessment["score"]
     utterance["words"] = [_shifted(word, item.span) for word in found["words"]]
     if found["f0_contour"] is not None:
         contour = found["f0_contour"].copy()
@@ -310,7 +324,7 @@ def _speaker_of(start: float, end: float, utterances: Sequence[Utterance]) -> st
     return max(sorted(seconds), key=seconds.__getitem__, default=None)
 
 
-def _window(item: Heard) -> ResultWindow:
+def _window(item: Heard, utterances: Sequence[Utterance]) -> ResultWindow:
     evidence = item.evidence
     return ResultWindow(
         start=round(item.span.start_s, _DIGITS),
@@ -323,7 +337,7 @@ def _window(item: Heard) -> ResultWindow:
         aligner=evidence["aligner"],
         speech=evidence["speech"],
         speech_with_text=evidence["speech_with_text"],
-        score=evidence["score"],
+        score=highest([utterance["score"] for utterance in utterances]),
         unavailable=evidence["unavailable"],
     )
 
