@@ -165,6 +165,7 @@ FORENSIC_STEPS = (
             SPEAKER_EMBEDDING_STATUS,
             VOICE_FEATURES,
             VOICE_FEATURES_STATUS,
+            OPTIONS.as_optional(),
         ),
         (EVIDENCE,),
     ),

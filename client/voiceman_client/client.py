@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
 from voiceman_client.enrolment import embedding_model, enrol
+from voiceman_client.patterns import UsersPatterns, read_patterns
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
     ModelStatus,
@@ -109,16 +110,23 @@ class Client:
         Raises:
             ServerUnreachableError: nobody answers at the server's address.
             ServerNotReadyError: it answers, but not all models are loaded.
-            ConfigurationError: the voices file cannot be used.
+            ConfigurationError: the file of voices or of patterns cannot be used.
         """
         wanted = SubmitOptions(**options)
         voices = read_voices(Path(wanted.voices)) if wanted.voices else None
+        patterns = read_patterns(Path(wanted.patterns)) if wanted.patterns else None
         require_ready(self._server)
         if voices and wanted.voices:
             voices.check_model(self._embedding_model(), Path(wanted.voices))
-        made = self._made(wanted)
+        made = self._made(wanted, patterns)
         submission = Submission(
-            self._server, made, wanted, self._limits, show, voices=voices and voices.voices
+            self._server,
+            made,
+            wanted,
+            self._limits,
+            show,
+            patterns=patterns.text if patterns else "",
+            voices=voices and voices.voices,
         )
         run = submission.run([Path(path) for path in paths])
         using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
@@ -181,10 +189,10 @@ class Client:
         """
         return find_broken_models(self._server, timeout_s)
 
-    def _made(self, options: SubmitOptions) -> Made:
+    def _made(self, options: SubmitOptions, patterns: UsersPatterns | None) -> Made:
         return Made(
             voiceman=version("voiceman"),
-            options=asdict(options),
+            options=asdict(options) | ({"patterns_sha256": patterns.sha256} if patterns else {}),
             server=describe_server(self._server),
             models={model.name: model.version for model in describe_models(self._server)},
         )

@@ -38,13 +38,12 @@ DATA_FOLDER = Path(__file__).parent.parent / "data" / "patterns"
 PLACES = ("before", "inside", "after", "near", "text")
 REACH = 40  # characters between the parts of a pattern, and between a hit and its context
 
-_PATTERN_FIELDS = frozenset(
-    ["id", "enabled", "category", "severity", "all", "ordered", "reach", "unless"]
-    + ["matches", "harmless", "source"]
+_BOTH_FIELDS = frozenset({"id", "enabled", "reach", "unless"})
+_PATTERN_FIELDS = _BOTH_FIELDS | set(
+    ("category", "severity", "all", "ordered", "matches", "harmless", "source")
 )
-_CONTEXT_FIELDS = frozenset(
-    ["id", "enabled", "where", "any", "reach", "unless", "weight", "reason"]
-    + ["categories", "not_categories"]
+_CONTEXT_FIELDS = _BOTH_FIELDS | set(
+    ("where", "any", "weight", "reason", "categories", "not_categories")
 )
 _TABLE_FIELDS = frozenset(["language", "concepts", "outranks", "spelling", "pattern", "context"])
 

@@ -20,7 +20,7 @@ _SYLLABLES = (0xAC00, 0xD7A3)
 _FINALS, _VOWELS = 28, 21
 # Final consonants that may change or fall: none, ㄷ, ㄹ, ㅂ, ㅅ, ㅎ (by number).
 _FICKLE_FINALS = frozenset({0, 7, 8, 17, 19, 27})
-# What a vowel becomes before 어: ㅏ ㅐ (하다), ㅗ ㅘ, ㅚ ㅙ, ㅜ ㅝ, ㅡ ㅓ ㅏ, ㅣ ㅕ, and ㅓ ㅐ (그러다).
+# What a vowel becomes before 어, by number: ㅏ ㅐ, ㅓ ㅐ, ㅗ ㅘ, ㅚ ㅙ, ㅜ ㅝ, ㅡ ㅓ ㅏ, ㅣ ㅕ.
 _CONTRACTED = {0: (1,), 4: (1,), 8: (9,), 11: (10,), 13: (14,), 18: (4, 0), 20: (6,)}
 _CLASS = re.compile(r"\[[^\]]*\]|\\")
 

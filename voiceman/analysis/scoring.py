@@ -12,11 +12,11 @@ weighted mean would fall whenever a model that found nothing becomes available.
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voiceman.analysis.pattern_tables import Tables, load_tables
-from voiceman.errors import WeightsError
+from voiceman.analysis.pattern_tables import Tables, lay_over, load_tables, parse_entries
+from voiceman.errors import InvalidRequestError, WeightsError
 from voiceman.evidence import Component, Finding, Score
 
 DISCLAIMER = (
@@ -110,6 +110,29 @@ def load_scoring(folder: Path) -> ScoringTables:
         if not 0 <= weight.weight <= 1 or weight.low == weight.high:
             raise WeightsError(f"{path}: {name}: weight must be 0 to 1, from and to must differ")
     return ScoringTables(weights, load_tables(folder / "patterns"))
+
+
+def with_patterns(tables: ScoringTables, patterns: str) -> ScoringTables:
+    """The tables with a user's patterns on top of the shipped ones of their language.
+
+    Args:
+        tables: as shipped.
+        patterns: a table as TOML; empty: none.
+
+    Raises:
+        InvalidRequestError: they break the format, or are of a language without a table.
+    """
+    if not patterns:
+        return tables
+    users = parse_entries(patterns, "OPTIONS: patterns", InvalidRequestError)
+    language = users["language"]
+    if language not in tables.patterns:
+        raise InvalidRequestError(
+            f"OPTIONS: patterns for {language!r}; there are {', '.join(sorted(tables.patterns))}"
+        )
+    shipped = tables.patterns[language]
+    table = lay_over(shipped, users, "OPTIONS: patterns", InvalidRequestError)
+    return replace(tables, patterns={**tables.patterns, language: table})
 
 
 def score_utterance(observed: Observed, weights: Weights) -> Score:
