@@ -39,12 +39,23 @@ PLACES = ("before", "inside", "after", "near", "text")
 REACH = 40  # characters between the parts of a pattern, and between a hit and its context
 
 _BOTH_FIELDS = frozenset({"id", "enabled", "reach", "unless"})
-_PATTERN_FIELDS = _BOTH_FIELDS | set(
-    ("category", "severity", "all", "ordered", "matches", "harmless", "source")
-)
-_CONTEXT_FIELDS = _BOTH_FIELDS | set(
-    ("where", "any", "weight", "reason", "categories", "not_categories")
-)
+_PATTERN_FIELDS = _BOTH_FIELDS | {
+    "category",
+    "severity",
+    "all",
+    "ordered",
+    "matches",
+    "harmless",
+    "source",
+}
+_CONTEXT_FIELDS = _BOTH_FIELDS | {
+    "where",
+    "any",
+    "weight",
+    "reason",
+    "categories",
+    "not_categories",
+}
 _TABLE_FIELDS = frozenset(["language", "concepts", "outranks", "spelling", "pattern", "context"])
 
 _MAPPINGS = ("concepts", "outranks", "spelling")
