@@ -28,6 +28,7 @@ from voiceman.analysis.morphemes import Units
 
 _GAP = 4
 _MOST_MEMORY_BYTES = 16 << 20  # of one compiled search
+_SHOWN = 80  # characters of an expression in a message
 _NEVER = "[^\\x00-\\x{10FFFF}]"
 
 Concepts = Mapping[str, Sequence[str]]
@@ -102,8 +103,19 @@ def _compile(alternatives: Sequence[str]) -> Any:  # noqa: ANN401  # re2 ships n
     options.log_errors = False
     try:
         return re2.compile("|".join(alternatives).encode(), options)
+    except re2.error:
+        for alternative in alternatives:
+            _check(alternative, options)
+        raise ValueError("the phrases are too many or too long together") from None
+
+
+def _check(expression: str, options: Any) -> None:  # noqa: ANN401  # re2 ships no types
+    """Name the one phrase that cannot be compiled."""
+    try:
+        re2.compile(expression.encode(), options)
     except re2.error as err:
-        raise ValueError(f"no regular expression: {err}") from err
+        reason = err.args[0].decode(errors="replace").partition(":")[0]
+        raise ValueError(f"no regular expression ({reason}): {expression[:_SHOWN]}") from None
 
 
 def _alternatives(
