@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from voiceman.analysis.morphemes import PlainText, Units, cut, make_plain
 from voiceman.analysis.pattern_tables import (
+    REACH,
     ContextRule,
     Pattern,
     PatternTable,
@@ -187,17 +188,20 @@ def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool
 
 
 def _without_means(hits: Sequence[Hit], table: PatternTable) -> list[Hit]:
-    """Findings that are the means of a graver end become mentions: the end decides."""
-    ends = {hit.category for hit in hits if hit.weight >= FINDING_WEIGHT}
-    over = {
-        category: end for end in ends for category in table.outranks.get(end, ()) if category != end
-    }
-    return [
-        replace(hit, weight=_MEANS_WEIGHT, context=f"the means of {over[hit.category]}")
-        if hit.category in over and hit.weight >= FINDING_WEIGHT
-        else hit
-        for hit in hits
-    ]
+    """Findings that are the means of a graver end beside them become mentions: the end decides."""
+    found = [hit for hit in hits if hit.weight >= FINDING_WEIGHT]
+    ends = [(hit, table.outranks[hit.category]) for hit in found if hit.category in table.outranks]
+    return [_as_means(hit, ends) for hit in hits]
+
+
+def _as_means(hit: Hit, ends: Sequence[tuple[Hit, frozenset[str]]]) -> Hit:
+    if hit.weight < FINDING_WEIGHT:
+        return hit
+    for end, means in ends:
+        apart = max(hit.start - end.end, end.start - hit.end)
+        if hit.category in means and apart <= REACH:
+            return replace(hit, weight=_MEANS_WEIGHT, context=f"the means of {end.category}")
+    return hit
 
 
 def _without_overlaps(hits: Sequence[Hit]) -> list[Hit]:

@@ -13,8 +13,9 @@ from voiceman.analysis.scoring import (
     highest,
     load_scoring,
     score_utterance,
+    with_patterns,
 )
-from voiceman.errors import WeightsError
+from voiceman.errors import InvalidRequestError, WeightsError
 from voiceman.evidence import Component, Finding, Score
 
 TABLES = load_scoring(DATA_FOLDER.parent)
@@ -167,3 +168,13 @@ def test_a_broken_table_is_refused_by_name(tmp_path, broken):
     (tmp_path / "scoring.toml").write_text(text.replace(*broken), "utf-8")
     with pytest.raises(WeightsError, match=r"scoring\.toml"):
         load_scoring(tmp_path)
+
+
+def test_a_users_patterns_are_laid_over_the_shipped_ones():
+    assert with_patterns(TABLES, "") is TABLES
+    users = 'language = "ko"\n[[pattern]]\nid = "ko-drugs-deal"\nenabled = false\n'
+    without = with_patterns(TABLES, users).patterns
+    assert "ko-drugs-deal" not in {pattern.id for pattern in without["ko"].patterns}
+    assert without["en"] is TABLES.patterns["en"]
+    with pytest.raises(InvalidRequestError, match="patterns for 'xx'"):
+        with_patterns(TABLES, 'language = "xx"')
