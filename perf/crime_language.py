@@ -46,10 +46,12 @@ class Counts:
 
     @property
     def precision(self) -> float:
+        """Share of what was found that is there."""
         return self.found / max(1, self.found + self.false)
 
     @property
     def recall(self) -> float:
+        """Share of what is there that was found."""
         return self.found / max(1, self.found + self.missed)
 
 

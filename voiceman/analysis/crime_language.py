@@ -184,7 +184,7 @@ def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool
             there = any(s < start and e <= end and start - e <= rule.reach for s, e in spans)
         case _:
             there = any(s > start and e >= end and s - end <= rule.reach for s, e in spans)
-    return there and not reading.near(rule.unless, start, end, rule.reach)
+    return there and not reading.near(rule.unless, start, end, max(rule.reach, REACH))
 
 
 def _without_means(hits: Sequence[Hit], table: PatternTable) -> list[Hit]:
