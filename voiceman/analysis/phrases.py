@@ -8,7 +8,7 @@ A phrase is a row of elements with blanks between them, each for one unit:
     /EF             any form with this tag
     안/MAG?         `?` at the end: may be missing
     ..  ..8         up to 4 (8) units of any kind
-    $MONEY          any phrase of the concept MONEY
+    $MONEY          any phrase of the concept MONEY; within a longer phrase those on units alone
     =죽여버(린|릴)   the rest of the phrase is a regular expression (RE2) on the text itself, in
                     small letters, in Korean without its blanks
 

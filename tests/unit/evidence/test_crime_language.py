@@ -1,5 +1,6 @@
 import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -208,3 +209,13 @@ def test_a_users_phrase_cannot_hang_the_search():
     started = time.perf_counter()
     find("팔아 " + "ab" * 50 + "a" * 50_000, "ko", {"ko": table})
     assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_filter_turns_no_hit_away(language):
+    table = default_tables()[language]
+    everything = tuple(frozenset[int]() for _ in table.patterns)
+    unfiltered = replace(table, prefilter=replace(table.prefilter, needed=everything))
+    for pattern in table.patterns:
+        for text in pattern.matches + pattern.harmless:
+            assert find(text, language) == find(text, language, {language: unfiltered})
