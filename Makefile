@@ -12,6 +12,8 @@ TORCH ?= auto
 # Recordings for the demo; empty: the telephone calls of the catalogue.
 FILES ?=
 RESULTS ?= results/demo
+# Which labelled sentences check-patterns reads; patterns are tuned on the tuning part alone.
+PART ?= tuning
 
 UV_VERSION := 0.13.8
 VENV := .venv
@@ -29,7 +31,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
-	check-whisper check-diarization check-voice bench-voice bench-scoring \
+	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
 	bench-alignment gpu-check lock clean
 
 help:  ## show this list
@@ -81,6 +83,9 @@ check-diarization: export $(PEERS_INSTALLED)  ## who speaks when: diarization er
 
 bench-alignment: export $(PEERS_INSTALLED)  ## word times by CTC beside WhisperX: agreement, speed
 	$(PEERS)/bin/python -m perf.bench_alignment
+
+check-patterns: install  ## crime language on labelled sentences (PART=tuning or test): precision, recall, speed
+	$(BIN)/python -m perf.crime_language --part $(PART)
 
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt

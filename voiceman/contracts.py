@@ -180,6 +180,7 @@ FORENSIC_STEPS = (
             VOICE_FEATURES,
             F0_CONTOUR,
             VOICE_FEATURES_STATUS,
+            OPTIONS.as_optional(),
         ),
         (EVIDENCE,),
     ),

@@ -13,6 +13,7 @@ from voiceman.errors import InvalidRequestError
 
 AUTO_LANGUAGE = "auto"
 _MOST_TEMPERATURES = 10  # each may cost a whole decode
+MOST_PATTERNS_BYTES = 1 << 16  # of a user's file of patterns, sent with every window
 _LOWEST_TEMPERATURE = 0.01  # below it, logits over the temperature leave the range of fp32
 
 
@@ -36,6 +37,8 @@ class WindowOptions:
         min_avg_logprob: below it a decode is too unlikely (mean over its tokens).
         no_speech_threshold: an unlikely decode is taken for silence above this probability of
             no speech, and not decoded again.
+        patterns: a user's table of crime language (TOML) on top of the shipped one of its
+            language, at most 64 KiB; see `voiceman.analysis.pattern_tables`.
         deadline_unix_s: wall-clock time after which the answer is of no use to the caller;
             0 means none. It travels here because cancellation does not cross an ensemble.
     """
@@ -48,6 +51,7 @@ class WindowOptions:
     max_compression_ratio: float = 2.4
     min_avg_logprob: float = -1.0
     no_speech_threshold: float = 0.6
+    patterns: str = ""
     deadline_unix_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -62,11 +66,15 @@ class WindowOptions:
                 f"allowed are 1 to {_MOST_TEMPERATURES} numbers, ascending, each 0 or from "
                 f"{_LOWEST_TEMPERATURE} to 1"
             )
-        for name in ("initial_prompt", "hotwords"):
+        for name in ("initial_prompt", "hotwords", "patterns"):
             try:
-                getattr(self, name).encode()
+                size = len(getattr(self, name).encode())
             except UnicodeEncodeError as err:
                 raise InvalidRequestError(f"OPTIONS: {name} is not Unicode: {err}") from err
+            if name == "patterns" and size > MOST_PATTERNS_BYTES:
+                raise InvalidRequestError(
+                    f"OPTIONS: patterns has {size} bytes, allowed are {MOST_PATTERNS_BYTES}"
+                )
         for name, kind in _kinds().items():
             if kind is float and math.isnan(getattr(self, name)):
                 raise InvalidRequestError(f"OPTIONS: {name} is not a number")

@@ -36,6 +36,7 @@ from voiceman_client.explain import explain as explained
 from voiceman_client.inputs import find_recordings
 from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.naming import result_names
+from voiceman_client.patterns import check_patterns
 from voiceman_client.progress import ProgressDisplay
 from voiceman_client.run_log import RunLog
 from voiceman_client.status import ModelStatus
@@ -140,6 +141,11 @@ class _Formats(click.ParamType[tuple[str, ...]]):
 @click.option("--speakers", type=click.IntRange(1), help="Number of speakers, when known.")
 @click.option("--min-speakers", type=click.IntRange(1), help="Fewest speakers.")
 @click.option("--max-speakers", type=click.IntRange(1), help="Most speakers.")
+@click.option(
+    "--patterns",
+    type=click.Path(exists=True, dir_okay=False),
+    help="File of crime-language patterns on top of the server's own; see `patterns check`.",
+)
 @click.option(
     "--voices",
     type=click.Path(exists=True, dir_okay=False),
@@ -300,6 +306,33 @@ def enroll(
             click.echo(str(err), err=True)
             context.exit(_exit_code([err]))
     click.echo(f"{voices}: {name}, {voice.speech:.1f} s of speech", err=True)
+
+
+@main.group()
+def patterns() -> None:
+    """Work on files of crime-language patterns."""
+
+
+@patterns.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_context
+def check(context: click.Context, /, file: Path) -> None:
+    """Try every pattern of FILE on its own examples, on top of the shipped tables.
+
+    Prints one line for each pattern. Exit code 0: all examples hold; 1: some do not, or the file
+    breaks the format.
+    """
+    failed = False
+    try:
+        for checked in check_patterns(file):
+            click.echo(f"{file}: {checked.id}: {'broken' if checked.broken else 'holds'}")
+            for sentence in checked.broken:
+                failed = True
+                click.echo(f"{file}: {sentence}", err=True)
+    except VoicemanError as err:
+        click.echo(str(err), err=True)
+        failed = True
+    context.exit(FAILED if failed else 0)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from voiceman.manifest import sha256_of
 from voiceman_client.enrolment import embedding_model, enrol
+from voiceman_client.patterns import UsersPatterns, read_patterns
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
     ModelStatus,
@@ -114,14 +115,15 @@ class Client:
         Raises:
             ServerUnreachableError: nobody answers at the server's address.
             ServerNotReadyError: it answers, but not all models are loaded.
-            ConfigurationError: the voices file cannot be used.
+            ConfigurationError: the file of voices or of patterns cannot be used.
         """
         wanted = SubmitOptions(**options)
         voices = read_voices(Path(wanted.voices)) if wanted.voices else None
+        patterns = read_patterns(Path(wanted.patterns)) if wanted.patterns else None
         require_ready(self._server)
         if voices and wanted.voices:
             voices.check_model(self._embedding_model(), Path(wanted.voices))
-        made = self._made(wanted)
+        made = self._made(wanted, patterns)
         note("run_started", {**asdict(made), "recordings": len(paths)})
         submission = Submission(
             self._server,
@@ -129,6 +131,7 @@ class Client:
             wanted,
             self._limits,
             show,
+            patterns=patterns.text if patterns else "",
             voices=voices and voices.voices,
             note=note,
         )
@@ -193,11 +196,13 @@ class Client:
         """
         return find_broken_models(self._server, timeout_s)
 
-    def _made(self, options: SubmitOptions) -> Made:
+    def _made(self, options: SubmitOptions, patterns: UsersPatterns | None) -> Made:
         models = describe_models(self._server)
         given = asdict(options)
         if options.voices:
             given["voices_sha256"] = sha256_of(Path(options.voices))
+        if patterns:
+            given["patterns_sha256"] = patterns.sha256
         return Made(
             voiceman=version("voiceman"),
             options=given,

@@ -53,6 +53,8 @@ class SubmitOptions:
         speakers: how many speakers there are, when known.
         min_speakers: the fewest speakers.
         max_speakers: the most speakers.
+        patterns: path of a file of crime-language patterns, on top of the server's own; None:
+            those alone.
         voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
             are not compared with anybody.
     """
@@ -64,6 +66,7 @@ class SubmitOptions:
     speakers: int | None = None
     min_speakers: int | None = None
     max_speakers: int | None = None
+    patterns: str | None = None
     voices: str | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +93,7 @@ class OptionValues(TypedDict, total=False):
     speakers: int | None
     min_speakers: int | None
     max_speakers: int | None
+    patterns: str | None
     voices: str | None
 
 
@@ -181,6 +185,7 @@ class Submission:
         limits: Limits,
         show: Callable[[Progress], None],
         *,
+        patterns: str = "",
         voices: Mapping[str, Voice] | None = None,
         note: Note = keep_no_log,
     ) -> None:
@@ -189,6 +194,7 @@ class Submission:
         self._options = options
         self._limits = limits
         self._show = show
+        self._patterns = patterns
         self._voices = voices
         self._note = note
         self._gate = _Gate(limits)
@@ -279,6 +285,7 @@ class Submission:
         options = WindowOptions(
             initial_prompt=self._options.initial_prompt,
             hotwords=self._options.hotwords,
+            patterns=self._patterns,
             deadline_unix_s=time.time() + self._limits.timeout_s,
         )
         inputs = {

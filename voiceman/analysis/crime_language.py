@@ -3,31 +3,34 @@
 The tables are data (`voiceman/data/patterns/<language>.toml`): patterns with examples that
 must and must not match, and context rules that turn a finding into a mention (quoted, negated,
 fiction, news). A hit is a reading aid: it shows where to look, and says nothing about guilt.
+
+Most texts never reach the analysis of morphemes: a search for the stems of all patterns in the
+text itself decides which do.
 """
 
 import re
-import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from voiceman.analysis.morphemes import PlainText, Units, cut, make_plain
 from voiceman.analysis.pattern_tables import (
+    REACH,
     ContextRule,
     Pattern,
     PatternTable,
     Tables,
     default_tables,
 )
+from voiceman.analysis.phrases import Search, Spans, Surface, make_surface
+from voiceman.analysis.prefilter import fold
 from voiceman.errors import InvalidRequestError
 
 FINDING_WEIGHT = 0.5  # from here on a hit is a finding, below it a mention
 
-_REACH = 40  # characters before and after a hit in which a context rule looks
+_MEANS_WEIGHT = 0.4
 _SAID_DIRECTLY = "said directly"
 _WORD_REST = re.compile(r"\w{0,10}")  # endings that a pattern leaves open belong to its hit
-# A Hangul syllable written as jamo, or any character with its combining marks.
-_CLUSTER = re.compile(
-    "[\u1100-\u115f][\u1160-\u11a7](?:[\u11a8-\u11ff])?|.[\u0300-\u036f]*", re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def find(text: str, language: str = "ko", tables: Tables | None = None) -> list[
 
     Raises:
         InvalidRequestError: there is no table for the language.
+        ConfigurationError: the language needs an analyser that is not installed.
     """
     known = default_tables() if tables is None else tables
     if language not in known:
@@ -66,38 +70,138 @@ def find(text: str, language: str = "ko", tables: Tables | None = None) -> list[
             f"no crime-language patterns for {language!r}; there are {', '.join(sorted(known))}"
         )
     table = known[language]
-    normalised, origins = _normalise(text)
-    found = [
-        (pattern, match.start(), match.end())
-        for pattern in table.patterns
-        for match in pattern.expression.finditer(normalised)
-        if match.end() > match.start()
-    ]
-    if not found:
+    plain = make_plain(text, table.spelling)
+    candidates = table.prefilter.candidates(fold(plain.text, language))
+    if not candidates:
         return []
-    rules = [rule for rule in table.contexts if _applies_to_text(rule, normalised)]
-    hits = [_hit(pattern, rules, normalised, start, end) for pattern, start, end in found]
-    return [_at_origin(hit, origins) for hit in _without_overlaps(hits)]
+    reading = _Reading(make_surface(plain.text, language), cut(plain.text, language))
+    hits = [
+        _weigh(pattern, place, table.contexts, reading, plain)
+        for pattern in (table.patterns[index] for index in candidates)
+        for place in _places(pattern, reading)
+    ]
+    return _without_means(_without_overlaps(hits), table)
 
 
-def _applies_to_text(rule: ContextRule, text: str) -> bool:
-    """Whether a rule still has to be asked for each hit: rules for the text are settled here."""
-    return rule.where != "text" or rule.expression.search(text) is not None
+class _Reading:
+    """One text while it is read: each search runs over it once."""
+
+    def __init__(self, surface: Surface, units: Units) -> None:
+        self._surface, self._units = surface, units
+        self._found: dict[int, Spans] = {}
+
+    def spans(self, search: Search) -> Spans:
+        if id(search) not in self._found:
+            self._found[id(search)] = search.spans(self._surface, self._units)
+        return self._found[id(search)]
+
+    def near(self, search: Search | None, start: int, end: int, reach: int) -> bool:
+        """Whether something is found within `reach` characters of a passage."""
+        return search is not None and _nearest(self.spans(search), start, end, reach) is not None
 
 
-def _hit(pattern: Pattern, rules: Sequence[ContextRule], text: str, start: int, end: int) -> Hit:
-    near = {"before": text[max(0, start - _REACH) : start], "after": text[end : end + _REACH]}
+def _places(pattern: Pattern, reading: _Reading) -> Iterable[tuple[int, int]]:
+    """Where all parts of a pattern stand together."""
+    first, *others = pattern.parts
+    for start, end in reading.spans(first):
+        place = _join(start, end, [reading.spans(part) for part in others], pattern)
+        if place and not reading.near(pattern.unless, *place, pattern.reach):
+            yield place
+
+
+def _join(
+    start: int, end: int, others: Sequence[Spans], pattern: Pattern
+) -> tuple[int, int] | None:
+    """The passage from a first part to the nearest of each other part; None: one is too far."""
+    begin, stop = start, end
+    for spans in others:
+        near = (
+            _next(spans, stop, pattern.reach)
+            if pattern.ordered
+            else _nearest(spans, start, end, pattern.reach)
+        )
+        if near is None:
+            return None
+        begin, stop = min(begin, near[0]), max(stop, near[1])
+    return begin, stop
+
+
+def _next(spans: Spans, end: int, reach: int) -> tuple[int, int] | None:
+    """The first that begins after a passage, within reach."""
+    index = bisect_left(spans, (end, 0))
+    return spans[index] if index < len(spans) and spans[index][0] - end <= reach else None
+
+
+def _nearest(spans: Spans, start: int, end: int, reach: int) -> tuple[int, int] | None:
+    """Of the neighbours of a passage the nearest within reach."""
+    index = bisect_left(spans, (start, 0))
+    around = spans[max(0, index - 2) : index + 1]
+    distance = [max(s - end, start - e, 0) for s, e in around]
+    best = min(range(len(around)), key=distance.__getitem__, default=None)
+    return None if best is None or distance[best] > reach else around[best]
+
+
+def _weigh(
+    pattern: Pattern,
+    place: tuple[int, int],
+    rules: Sequence[ContextRule],
+    reading: _Reading,
+    plain: PlainText,
+) -> Hit:
+    start, end = place
     lowering = [
         rule
         for rule in rules
-        if (not rule.categories or pattern.category in rule.categories)
-        and (rule.where == "text" or rule.expression.search(near[rule.where]))
+        if pattern.category in rule.categories and _applies(rule, start, end, reading)
     ]
     weight = min((rule.weight for rule in lowering), default=1.0)
+    rest = _WORD_REST.match(plain.text, end)
+    end = rest.end() if rest else end
     context = "; ".join(rule.reason for rule in lowering) or _SAID_DIRECTLY
-    whole_word = _WORD_REST.match(text, end)
-    end = whole_word.end() if whole_word else end
-    return Hit(pattern.category, pattern.id, start, end, pattern.severity, weight, context)
+    return Hit(
+        pattern.category,
+        pattern.id,
+        plain.origin(start),
+        max(plain.origin(end), plain.origin(end - 1) + 1),
+        pattern.severity,
+        weight,
+        context,
+    )
+
+
+def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool:
+    spans = reading.spans(rule.any)
+    if not spans:
+        return False
+    match rule.where:
+        case "text":
+            there = True
+        case "near":
+            there = _nearest(spans, start, end, rule.reach) is not None
+        case "inside":
+            there = any(start <= s and e <= end for s, e in spans)
+        case "before":
+            there = any(s < start and e <= end and start - e <= rule.reach for s, e in spans)
+        case _:
+            there = any(s > start and e >= end and s - end <= rule.reach for s, e in spans)
+    return there and not reading.near(rule.unless, start, end, max(rule.reach, REACH))
+
+
+def _without_means(hits: Sequence[Hit], table: PatternTable) -> list[Hit]:
+    """Findings that are the means of a graver end beside them become mentions: the end decides."""
+    found = [hit for hit in hits if hit.weight >= FINDING_WEIGHT]
+    ends = [(hit, table.outranks[hit.category]) for hit in found if hit.category in table.outranks]
+    return [_as_means(hit, ends) for hit in hits]
+
+
+def _as_means(hit: Hit, ends: Sequence[tuple[Hit, frozenset[str]]]) -> Hit:
+    if hit.weight < FINDING_WEIGHT:
+        return hit
+    for end, means in ends:
+        apart = max(hit.start - end.end, end.start - hit.end)
+        if hit.category in means and apart <= REACH:
+            return replace(hit, weight=_MEANS_WEIGHT, context=f"the means of {end.category}")
+    return hit
 
 
 def _without_overlaps(hits: Sequence[Hit]) -> list[Hit]:
@@ -119,46 +223,26 @@ def _without_overlaps(hits: Sequence[Hit]) -> list[Hit]:
     return sorted(gravest, key=lambda hit: (hit.start, hit.end, hit.pattern_id))
 
 
-def _normalise(text: str) -> tuple[str, list[int] | None]:
-    """Composed (NFC), without control and format characters, white space as blanks.
+def broken_examples(table: PatternTable, only: frozenset[str] | None = None) -> Iterable[str]:
+    """The examples that a table does not keep its word on, as sentences.
 
-    Returns:
-        the text, and for each of its characters (and its end) the position in the original;
-        None where nothing changed.
+    Args:
+        table: the patterns, with the context rules that they rely on.
+        only: the ids of the patterns to try; None: all.
     """
-    if text.isprintable() and unicodedata.is_normalized("NFC", text):
-        return text, None
-    pieces: list[str] = []
-    origins: list[int] = []
-    for cluster in _CLUSTER.finditer(text):
-        composed = unicodedata.normalize("NFC", cluster.group())
-        if composed.isspace():
-            composed = " "
-        elif unicodedata.category(composed[0]) in ("Cc", "Cf"):
-            continue
-        pieces.append(composed)
-        origins.extend([cluster.start()] * len(composed))
-    return "".join(pieces), [*origins, len(text)]
-
-
-def _at_origin(hit: Hit, origins: list[int] | None) -> Hit:
-    if origins is None:
-        return hit
-    return replace(hit, start=origins[hit.start], end=origins[hit.end])
-
-
-def broken_examples(table: PatternTable) -> Iterable[str]:
-    """The examples that a table does not keep its word on, as sentences."""
     alone = {table.language: table}
     for pattern in table.patterns:
+        if only is not None and pattern.id not in only:
+            continue
         for text in pattern.matches:
-            if pattern.id not in _findings(text, table.language, alone):
+            if not any(h.category == pattern.category for h in _findings(text, alone, table)):
                 yield f"{pattern.id}: must be a finding: {text}"
         for text in pattern.harmless:
-            if found := _findings(text, table.language, alone):
-                yield f"{pattern.id}: must be harmless, found {', '.join(found)}: {text}"
+            if found := _findings(text, alone, table):
+                names = ", ".join(hit.pattern_id for hit in found)
+                yield f"{pattern.id}: must be harmless, found {names}: {text}"
 
 
-def _findings(text: str, language: str, tables: Tables) -> list[str]:
-    hits = find(text, language, tables)
-    return [hit.pattern_id for hit in hits if hit.weight >= FINDING_WEIGHT]
+def _findings(text: str, tables: Tables, table: PatternTable) -> list[Hit]:
+    hits = find(text, table.language, tables)
+    return [hit for hit in hits if hit.weight >= FINDING_WEIGHT]

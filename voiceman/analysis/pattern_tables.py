@@ -1,18 +1,23 @@
 """The tables of crime language as data: patterns, context rules, and how they are read.
 
-A table is one `<language>.toml` with `[[pattern]]` and `[[context]]` entries, whose fields are
-those of `Pattern` and `ContextRule` (`regex` stands for `expression`).
+A table is one TOML file: a `language`, `[concepts]` (word classes that phrases refer to),
+`[spelling]` (what recognisers write, and what is meant), `[[pattern]]` and `[[context]]`
+entries with the fields of `Pattern` and `ContextRule`. Phrases: `voiceman.analysis.phrases`.
+
+A user's table is read on top of the shipped one of its language: an entry or a concept of the
+same name takes the place of the shipped one, `enabled = false` takes an entry away.
 """
 
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from voiceman.errors import WeightsError
+from voiceman.analysis.phrases import Search, compile_phrases
+from voiceman.analysis.prefilter import Prefilter, make_prefilter
+from voiceman.errors import VoicemanError, WeightsError
 
 CATEGORIES = (
     "threat",
@@ -30,6 +35,33 @@ CATEGORIES = (
     "self_harm",
 )
 DATA_FOLDER = Path(__file__).parent.parent / "data" / "patterns"
+PLACES = ("before", "inside", "after", "near", "text")
+REACH = 40  # characters between the parts of a pattern, and between a hit and its context
+
+_BOTH_FIELDS = frozenset({"id", "enabled", "reach", "unless"})
+_PATTERN_FIELDS = _BOTH_FIELDS | {
+    "category",
+    "severity",
+    "all",
+    "ordered",
+    "matches",
+    "harmless",
+    "source",
+}
+_CONTEXT_FIELDS = _BOTH_FIELDS | {
+    "where",
+    "any",
+    "weight",
+    "reason",
+    "categories",
+    "not_categories",
+}
+_TABLE_FIELDS = frozenset(["language", "concepts", "outranks", "spelling", "pattern", "context"])
+
+_MAPPINGS = ("concepts", "outranks", "spelling")
+
+Entry = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,7 +72,10 @@ class Pattern:
         id: unique among all tables.
         category: one of CATEGORIES.
         severity: 0 to 1, how grave the act is; uncalibrated.
-        expression: what to look for in normalised text, case ignored.
+        parts: what has to stand together (`all` in the file); the first one says most.
+        ordered: whether the parts must follow each other as they are listed.
+        reach: the most characters between the first part and each other one.
+        unless: what must not stand within the same reach of the hit; None: nothing.
         matches: examples that must be findings.
         harmless: examples that must not be (near misses).
         source: where the pattern comes from.
@@ -49,7 +84,10 @@ class Pattern:
     id: str
     category: str
     severity: float
-    expression: re.Pattern[str]
+    parts: tuple[Search, ...]
+    ordered: bool
+    reach: int
+    unless: Search | None
     matches: tuple[str, ...]
     harmless: tuple[str, ...]
     source: str
@@ -61,28 +99,46 @@ class ContextRule:
 
     Attributes:
         id: unique within its table.
-        where: "before" or "after" the hit (40 characters), or anywhere in the "text".
-        expression: what to look for there.
+        where: "before", "inside" or "after" the hit, "near" (all three), or in the "text".
+        any: what to look for there.
+        reach: how far from the hit, characters.
+        unless: what voids the rule when it stands near; None: nothing.
         weight: the hit's weight is at most this, 0 to 1; uncalibrated.
         reason: why, in words for the report.
-        categories: the categories it applies to; empty: all.
+        categories: the categories it applies to.
     """
 
     id: str
     where: str
-    expression: re.Pattern[str]
+    any: Search
+    reach: int
+    unless: Search | None
     weight: float
     reason: str
-    categories: tuple[str, ...]
+    categories: frozenset[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PatternTable:
-    """The patterns and context rules of one language."""
+    """The patterns and context rules of one language.
+
+    Attributes:
+        language: ISO 639-1 code.
+        patterns: in the order of the file, a user's last.
+        contexts: likewise.
+        outranks: by category those whose hits beside it count as its means, as mentions.
+        spelling: what stands in the text, and what is read in its place.
+        prefilter: which of the patterns a text can hold.
+        entries: what the table was made of, for a user's table on top of it.
+    """
 
     language: str
     patterns: tuple[Pattern, ...]
     contexts: tuple[ContextRule, ...]
+    outranks: Mapping[str, frozenset[str]]
+    spelling: Mapping[str, str]
+    prefilter: Prefilter
+    entries: Entry
 
 
 Tables = Mapping[str, PatternTable]
@@ -103,61 +159,188 @@ def load_tables(folder: Path) -> dict[str, PatternTable]:
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise WeightsError(f"{folder}: no pattern tables; run voiceman-export scoring")
-    tables = [_read_table(path) for path in paths]
+    tables = [_read_file(path) for path in paths]
     ids = [pattern.id for table in tables for pattern in table.patterns]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
         raise WeightsError(f"{folder}: pattern ids used twice: {', '.join(repeated)}")
     return {table.language: table for table in tables}
 
 
-def _read_table(path: Path) -> PatternTable:
+def _read_file(path: Path) -> PatternTable:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return PatternTable(
-            values["language"],
-            tuple(_read_pattern(entry) for entry in values["pattern"]),
-            tuple(_read_rule(entry) for entry in values.get("context", [])),
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise WeightsError(f"{path}: not a pattern table: {err}") from err
+    return build_table(parse_entries(text, str(path), WeightsError), str(path), WeightsError)
+
+
+def parse_entries(text: str, name: str, error: type[VoicemanError]) -> Entry:
+    """The TOML of a table.
+
+    Raises:
+        error: no TOML, no language, or a field that no table has; names the file (`name`).
+    """
+    try:
+        entries = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        raise error(f"{name}: no TOML: {err}") from err
+    if unknown := sorted(entries.keys() - _TABLE_FIELDS):
+        raise error(
+            f"{name}: unknown field {unknown[0]!r}; known are {', '.join(sorted(_TABLE_FIELDS))}"
         )
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, re.error) as err:
-        raise WeightsError(f"{path}: not a pattern table: {err!r}") from err
+    if not isinstance(entries.get("language"), str):
+        raise error(f'{name}: needs a language, language = "ko" for example')
+    for kind in ("pattern", "context"):
+        listed = entries.setdefault(kind, [])
+        if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+            raise error(f"{name}: write every {kind} below a line [[{kind}]]")
+    for kind in _MAPPINGS:
+        if not isinstance(entries.setdefault(kind, {}), dict):
+            raise error(f"{name}: {kind} must be a table: [{kind}]")
+    return entries
 
 
-def _read_pattern(entry: dict[str, Any]) -> Pattern:
-    if entry["category"] not in CATEGORIES:
-        raise ValueError(f"{entry['id']}: unknown category {entry['category']!r}")
-    return Pattern(
-        entry["id"],
-        entry["category"],
-        _share(entry, "severity"),
-        re.compile(entry["regex"], re.IGNORECASE),
-        _texts(entry, "matches"),
-        _texts(entry, "harmless"),
-        entry["source"],
+def build_table(entries: Entry, name: str, error: type[VoicemanError]) -> PatternTable:
+    """Check and compile the entries of a table.
+
+    Raises:
+        error: an entry breaks the format; names the file (`name`) and the entry.
+    """
+    compiler = _Compiler(entries["concepts"])
+    patterns = _each(entries["pattern"], compiler.pattern, f"{name}: pattern", error)
+    contexts = _each(entries["context"], compiler.context, f"{name}: context", error)
+    enabled = [entry for entry in entries["pattern"] if entry.get("enabled", True)]
+    spelling = {str(read): str(meant) for read, meant in entries["spelling"].items()}
+    try:
+        prefilter = compiler.prefilter(enabled)
+    except ValueError as err:
+        raise error(f"{name}: too many patterns: {err}") from err
+    outranks = {name: frozenset(lower) for name, lower in entries["outranks"].items()}
+    return PatternTable(
+        entries["language"], patterns, contexts, outranks, spelling, prefilter, entries
     )
 
 
-def _read_rule(entry: dict[str, Any]) -> ContextRule:
-    if entry["where"] not in ("before", "after", "text"):
-        raise ValueError(f"{entry['id']}: where is {entry['where']!r}: before, after or text")
-    return ContextRule(
-        entry["id"],
-        entry["where"],
-        re.compile(entry["regex"], re.IGNORECASE),
-        _share(entry, "weight"),
-        entry["reason"],
-        tuple(entry.get("categories", [])),
-    )
+def _each(
+    entries: Iterable[Entry], read: Callable[[Entry], T], name: str, error: type[VoicemanError]
+) -> tuple[T, ...]:
+    found: dict[str, T] = {}
+    for index, entry in enumerate(entries, 1):
+        which = entry.get("id", f"number {index}")
+        if not isinstance(entry.get("id"), str) or which in found:
+            raise error(f"{name} {which}: needs an id of its own")
+        if not entry.get("enabled", True):
+            continue
+        try:
+            found[which] = read(entry)
+        except KeyError as err:
+            raise error(f"{name} {which}: {err.args[0]} is missing") from err
+        except (TypeError, ValueError, RecursionError) as err:
+            raise error(f"{name} {which}: {err}") from err
+    return tuple(found.values())
 
 
-def _share(entry: Mapping[str, Any], name: str) -> float:
+def lay_over(
+    table: PatternTable, users: Entry, name: str, error: type[VoicemanError]
+) -> PatternTable:
+    """A shipped table with a user's entries on top of it.
+
+    Raises:
+        error: an entry breaks the format; names the file (`name`) and the entry.
+    """
+    entries: dict[str, Any] = {"language": table.language}
+    for kind in _MAPPINGS:
+        entries[kind] = {**table.entries[kind], **users[kind]}
+    for kind in ("pattern", "context"):
+        own = {entry.get("id") for entry in users[kind]}
+        kept = [entry for entry in table.entries[kind] if entry["id"] not in own]
+        entries[kind] = [*kept, *users[kind]]
+    return build_table(entries, name, error)
+
+
+class _Compiler:
+    """Reads entries; phrases that several of them share are compiled once."""
+
+    def __init__(self, concepts: Mapping[str, Sequence[str]]) -> None:
+        self._concepts = {name: _phrases(f"concept {name}", of) for name, of in concepts.items()}
+        self._searches: dict[tuple[str, ...], Search] = {}
+
+    def pattern(self, entry: Entry) -> Pattern:
+        _check_fields(entry, _PATTERN_FIELDS)
+        if entry["category"] not in CATEGORIES:
+            raise ValueError(
+                f"unknown category {entry['category']!r}; known are {', '.join(CATEGORIES)}"
+            )
+        parts = entry["all"]
+        if not isinstance(parts, list) or not parts:
+            raise ValueError("all must be a list with at least one phrase")
+        return Pattern(
+            entry["id"],
+            entry["category"],
+            _share(entry, "severity"),
+            tuple(self._search(part) for part in parts),
+            bool(entry.get("ordered", False)),
+            _reach(entry),
+            self._maybe(entry.get("unless")),
+            _phrases("matches", entry["matches"]),
+            _phrases("harmless", entry["harmless"]),
+            str(entry["source"]),
+        )
+
+    def context(self, entry: Entry) -> ContextRule:
+        _check_fields(entry, _CONTEXT_FIELDS)
+        if entry["where"] not in PLACES:
+            raise ValueError(f"where is {entry['where']!r}, not one of {', '.join(PLACES)}")
+        named = frozenset(entry.get("categories", CATEGORIES))
+        return ContextRule(
+            entry["id"],
+            entry["where"],
+            self._search(entry["any"]),
+            _reach(entry),
+            self._maybe(entry.get("unless")),
+            _share(entry, "weight"),
+            str(entry["reason"]),
+            named - frozenset(entry.get("not_categories", ())),
+        )
+
+    def prefilter(self, entries: Iterable[Entry]) -> Prefilter:
+        parts = [[_phrases("all", part) for part in entry["all"]] for entry in entries]
+        return make_prefilter(parts, self._concepts)
+
+    def _maybe(self, phrases: object) -> Search | None:
+        return None if phrases is None else self._search(phrases)
+
+    def _search(self, written: object) -> Search:
+        phrases = _phrases("a part", written)
+        if phrases not in self._searches:
+            self._searches[phrases] = compile_phrases(phrases, self._concepts)
+        return self._searches[phrases]
+
+
+def _check_fields(entry: Entry, known: frozenset[str]) -> None:
+    if unknown := sorted(entry.keys() - known):
+        raise ValueError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+
+
+def _phrases(name: str, written: object) -> tuple[str, ...]:
+    """One text or a list of them."""
+    listed = [written] if isinstance(written, str) else written
+    if not isinstance(listed, list | tuple) or not listed:
+        raise ValueError(f"{name} must be a text or a list with at least one")
+    if not all(isinstance(item, str) and item.strip() for item in listed):
+        raise ValueError(f"{name} holds {listed!r}; only texts that are not empty are allowed")
+    return tuple(listed)
+
+
+def _share(entry: Entry, name: str) -> float:
     value = float(entry[name])
     if not 0 <= value <= 1:
-        raise ValueError(f"{entry['id']}: {name} is {value}, allowed are 0 to 1")
+        raise ValueError(f"{name} is {value}, allowed are 0 to 1")
     return value
 
 
-def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = tuple(str(text) for text in entry[name])
-    if not texts:
-        raise ValueError(f"{entry['id']}: {name} is empty; give at least one example")
-    return texts
+def _reach(entry: Entry) -> int:
+    value = entry.get("reach", REACH)
+    if not isinstance(value, int) or not 0 <= value <= 1000:
+        raise ValueError(f"reach is {value!r}, allowed are 0 to 1000 characters")
+    return value

@@ -2,14 +2,14 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voiceman.analysis.pattern_tables import Tables, load_tables
+from voiceman.analysis.pattern_tables import Tables, lay_over, load_tables, parse_entries
 from voiceman.analysis.sentiment import Lexicons, load_lexicons
 from voiceman.contracts import VOICE_FEATURE_NAMES
-from voiceman.errors import WeightsError
+from voiceman.errors import InvalidRequestError, WeightsError
 
 COMPONENT_NAMES = ("crime_language", "anger", "arousal", "negative_valence", "voice_stress")
 READING_NAMES = ("arousal", "dominance", "valence", "anger", "happiness", "sadness", "stress")
@@ -139,6 +139,29 @@ def load_scoring(folder: Path) -> ScoringTables:
     """
     weights, *_ = _read(folder / "scoring.toml")
     return ScoringTables(weights, load_tables(folder / "patterns"))
+
+
+def with_patterns(tables: ScoringTables, patterns: str) -> ScoringTables:
+    """The tables with a user's patterns on top of the shipped ones of their language.
+
+    Args:
+        tables: as shipped.
+        patterns: a table as TOML; empty: none.
+
+    Raises:
+        InvalidRequestError: they break the format, or are of a language without a table.
+    """
+    if not patterns:
+        return tables
+    users = parse_entries(patterns, "OPTIONS: patterns", InvalidRequestError)
+    language = users["language"]
+    if language not in tables.patterns:
+        raise InvalidRequestError(
+            f"OPTIONS: patterns for {language!r}; there are {', '.join(sorted(tables.patterns))}"
+        )
+    shipped = tables.patterns[language]
+    table = lay_over(shipped, users, "OPTIONS: patterns", InvalidRequestError)
+    return replace(tables, patterns={**tables.patterns, language: table})
 
 
 def load_assessment(folder: Path) -> AssessmentTables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -10,8 +11,10 @@ import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.analysis import window_evidence as evidence
-from voiceman.analysis.scoring_tables import load_scoring
+from voiceman.analysis.morphemes import load_kiwi
+from voiceman.analysis.scoring_tables import ScoringTables, load_scoring, with_patterns
 from voiceman.manifest import weights_in_use
+from voiceman.options import parse_window_options
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one, weights_folder
 
 CONTRACT = contracts.MODELS["scoring"]
@@ -21,7 +24,14 @@ class TritonPythonModel:
     """The Triton model; its work is `voiceman.analysis.window_evidence`."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        self._tables = load_scoring(weights_folder(args))
+        tables = load_scoring(weights_folder(args))
+        load_kiwi()  # seconds, and half a gigabyte: now, and not in somebody's request
+
+        @lru_cache(maxsize=8)  # a recording sends the same patterns with every window
+        def tables_with(patterns: str) -> ScoringTables:
+            return with_patterns(tables, patterns)
+
+        self._tables_with = tables_with
         self._models = weights_in_use(Path(args["model_repository"]).parent)
 
     def execute(
@@ -48,7 +58,9 @@ class TritonPythonModel:
             ),
             f0_contour=_numbers(inputs, "F0_CONTOUR"),
         )
-        gathered = evidence.gather(found, self._tables, self._models)
+        options = parse_window_options(cast("str", inputs.get("OPTIONS", "")))
+        tables = self._tables_with(options.patterns)
+        gathered = evidence.gather(found, tables, self._models)
         return {"EVIDENCE": evidence.to_json(gathered)}
 
 

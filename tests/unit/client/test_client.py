@@ -29,7 +29,7 @@ def test_a_batch_that_outlives_its_client_ends_quietly(tmp_path, monkeypatch):
     monkeypatch.setattr(DecoderPool, "__init__", remember)
     monkeypatch.setattr(client_module, "Server", lambda address: server)
     monkeypatch.setattr(client_module, "require_ready", lambda server: None)
-    monkeypatch.setattr(Client, "_made", lambda client, options: MADE)
+    monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     paths = [write_sound(tmp_path / f"{n}.wav", tone(1.0)) for n in range(3)]
     with Client() as client:
         outcomes = client.process_batch(paths)

@@ -1,12 +1,19 @@
 import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, broken_examples, find
-from voiceman.analysis.pattern_tables import CATEGORIES, default_tables, load_tables
+from voiceman.analysis.pattern_tables import (
+    CATEGORIES,
+    default_tables,
+    lay_over,
+    load_tables,
+    parse_entries,
+)
 from voiceman.errors import InvalidRequestError, WeightsError
 
 PATTERN = """
@@ -15,7 +22,7 @@ language = "xx"
 id = "xx-1"
 category = "{category}"
 severity = {severity}
-regex = '{regex}'
+all = ['{phrase}']
 matches = ["boo"]
 harmless = ["hello"]
 source = "a test"
@@ -106,9 +113,9 @@ def test_any_text_gives_hits_inside_it(text, language):
         assert 0 <= hit.severity <= 1
 
 
-@given(st.permutations(["너 죽여버린다", "날씨가 좋네요", "보안카드 번호 전부 불러 주세요"]))
+@given(st.permutations(["너 죽여버린다", "날씨가 좋네요", "필로폰 팔아요"]))
 def test_the_order_of_sentences_changes_no_finding(sentences):
-    assert findings(". ".join(sentences)) == {"threat", "fraud"}
+    assert findings(". ".join(sentences)) == {"threat", "drugs"}
 
 
 @pytest.mark.parametrize(
@@ -122,24 +129,93 @@ def test_hostile_text_takes_no_quadratic_time(text, language):
     assert time.perf_counter() - started < 5
 
 
-def test_users_patterns_are_read_and_checked(tmp_path):
+def test_a_table_is_read_and_checked(tmp_path):
     path = tmp_path / "xx.toml"
-    path.write_text(PATTERN.format(category="threat", severity=0.5, regex="boo"), "utf-8")
+    path.write_text(PATTERN.format(category="threat", severity=0.5, phrase="boo"), "utf-8")
     tables = load_tables(tmp_path)
     assert [hit.pattern_id for hit in find("Boo!", "xx", tables)] == ["xx-1"]
     assert list(broken_examples(tables["xx"])) == []
-    path.write_text(PATTERN.format(category="threat", severity=0.5, regex="h"), "utf-8")
+    path.write_text(PATTERN.format(category="threat", severity=0.5, phrase="=h"), "utf-8")
     assert len(list(broken_examples(load_tables(tmp_path)["xx"]))) == 2
 
 
 @pytest.mark.parametrize(
-    ("category", "severity", "regex"),
-    [("murder", 0.5, "boo"), ("threat", 1.5, "boo"), ("threat", 0.5, "(")],
+    ("category", "severity", "phrase", "named"),
+    [
+        ("murder", 0.5, "boo", "unknown category 'murder'"),
+        ("threat", 1.5, "boo", "severity is 1.5"),
+        ("threat", 0.5, "=(", "no regular expression"),
+        ("threat", 0.5, "$NOTHING", r"no concept \$NOTHING"),
+    ],
 )
-def test_broken_tables_are_refused_by_name(tmp_path, category, severity, regex):
+def test_broken_tables_are_refused_by_name(tmp_path, category, severity, phrase, named):
     path = tmp_path / "xx.toml"
-    path.write_text(PATTERN.format(category=category, severity=severity, regex=regex), "utf-8")
-    with pytest.raises(WeightsError, match=r"xx\.toml"):
+    path.write_text(PATTERN.format(category=category, severity=severity, phrase=phrase), "utf-8")
+    with pytest.raises(WeightsError, match=rf"xx\.toml: pattern xx-1: {named}"):
         load_tables(tmp_path)
     with pytest.raises(WeightsError, match="no pattern tables"):
         load_tables(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "text", ["너죽여버린다", "너 죽여 버릴게", "너 죽 여 버 린 다", "너 죽여버릴꺼야"]
+)
+def test_endings_spacing_and_spelling_hide_nothing(text):
+    assert "threat" in findings(text)
+
+
+def test_a_relayed_threat_is_a_threat_and_a_told_one_a_mention():
+    assert findings("형님이 너 죽여버린대") == {"threat"}
+    assert findings("걔가 나 죽여버린대") == set()
+
+
+def test_a_demand_takes_the_threat_with_it():
+    hits = find("돈 안 보내면 너 진짜 죽여버린다")
+    assert {hit.category for hit in hits if hit.weight >= FINDING_WEIGHT} == {"extortion"}
+    assert any(hit.context == "the means of extortion" for hit in hits)
+
+
+USERS = """
+language = "ko"
+[concepts]
+FLOWER = ["장미|백합/N"]
+[[pattern]]
+id = "my-flowers"
+category = "drugs"
+severity = 0.5
+all = ["$FLOWER", "팔/V"]
+matches = ["장미 팔아요"]
+harmless = ["장미가 예쁘네요"]
+source = "a code word"
+[[pattern]]
+id = "ko-drugs-deal"
+enabled = false
+"""
+
+
+def test_a_users_table_adds_and_takes_away():
+    entries = parse_entries(USERS, "mine.toml", InvalidRequestError)
+    table = lay_over(default_tables()["ko"], entries, "mine.toml", InvalidRequestError)
+    assert [hit.pattern_id for hit in find("백합 팔았어", "ko", {"ko": table})] == ["my-flowers"]
+    assert not any(pattern.id == "ko-drugs-deal" for pattern in table.patterns)
+    assert find("백합 팔았어") == []
+
+
+def test_a_users_phrase_cannot_hang_the_search():
+    entries = parse_entries(
+        USERS.replace("$FLOWER", "=(a+)+(a|aa)+b"), "mine.toml", InvalidRequestError
+    )
+    table = lay_over(default_tables()["ko"], entries, "mine.toml", InvalidRequestError)
+    started = time.perf_counter()
+    find("팔아 " + "ab" * 50 + "a" * 50_000, "ko", {"ko": table})
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_filter_turns_no_hit_away(language):
+    table = default_tables()[language]
+    everything = tuple(frozenset[int]() for _ in table.patterns)
+    unfiltered = replace(table, prefilter=replace(table.prefilter, needed=everything))
+    for pattern in table.patterns:
+        for text in pattern.matches + pattern.harmless:
+            assert find(text, language) == find(text, language, {language: unfiltered})

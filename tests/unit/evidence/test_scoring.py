@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 from voiceman.analysis.pattern_tables import DATA_FOLDER
 from voiceman.analysis.recording_score import highest
 from voiceman.analysis.scoring import Observed, combine, score_utterance
-from voiceman.analysis.scoring_tables import COMPONENT_NAMES, load_assessment, load_scoring
-from voiceman.errors import WeightsError
+from voiceman.analysis.scoring_tables import (
+    COMPONENT_NAMES,
+    load_assessment,
+    load_scoring,
+    with_patterns,
+)
+from voiceman.errors import InvalidRequestError, WeightsError
 from voiceman.evidence import DISCLAIMER, Component, Finding, Score, Stress
 
 TABLES = load_scoring(DATA_FOLDER.parent)
@@ -252,3 +257,13 @@ def test_the_tables_that_come_with_voiceman_name_their_sources():
     entries = [*values["stress"].values(), *values["cross_validation"]["readings"].values()]
     entries += [values["baseline"], values["cross_validation"]]
     assert all("ncalibrated" in entry["uncalibrated"] for entry in entries)
+
+
+def test_a_users_patterns_are_laid_over_the_shipped_ones():
+    assert with_patterns(TABLES, "") is TABLES
+    users = 'language = "ko"\n[[pattern]]\nid = "ko-drugs-deal"\nenabled = false\n'
+    without = with_patterns(TABLES, users).patterns
+    assert "ko-drugs-deal" not in {pattern.id for pattern in without["ko"].patterns}
+    assert without["en"] is TABLES.patterns["en"]
+    with pytest.raises(InvalidRequestError, match="patterns for 'xx'"):
+        with_patterns(TABLES, 'language = "xx"')

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceman.analysis.embedding import embed_utterances
@@ -64,6 +64,7 @@ def test_a_window_without_utterances_has_no_rows():
 utterance = st.tuples(st.floats(0, 9, width=32), st.floats(0.3125, 4, width=32))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(utterance, max_size=4), min_size=1, max_size=4))
 def test_an_embedding_does_not_depend_on_what_else_is_in_the_batch(windows):
     rows = [spans(*((start, start + length) for start, length in window)) for window in windows]
