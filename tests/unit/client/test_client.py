@@ -49,7 +49,7 @@ def test_what_a_run_is_made_with_has_its_hashes(tmp_path, monkeypatch):
     voices = tmp_path / "voices.json"
     voices.write_text("{}")
     with Client() as client:
-        made = client._made(SubmitOptions(voices=str(voices)))
+        made = client._made(SubmitOptions(voices=str(voices)), None)
     assert made.options["voices_sha256"] == sha256_of(voices)
     assert made.models == {"whisper": "1", "scoring": "2"}
     assert made.configurations == {"whisper": "a" * 64}

@@ -34,7 +34,7 @@ def server(monkeypatch):
     fake.close = lambda: None
     monkeypatch.setattr(client_module, "Server", lambda address: fake)
     monkeypatch.setattr(client_module, "require_ready", lambda server: None)
-    monkeypatch.setattr(Client, "_made", lambda client, options: MADE)
+    monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     return fake
 
 
