@@ -3,7 +3,8 @@
 Dims leave out the batch dimension, which is always 1 in a request (batches are made by the
 dynamic batcher; windows have different lengths). -1 is a free dimension. BYTES are UTF-8.
 
-u: utterances in a window, t: speaker turns in a window, n: samples at 16 kHz.
+u: utterances in a window, t: speaker turns in a window, f: frames of pitch, n: samples at
+16 kHz.
 """
 
 from dataclasses import dataclass
@@ -96,6 +97,12 @@ VOICE_FEATURES = Tensor(
     (-1, len(VOICE_FEATURE_NAMES)),
     "[u, 21] in the order of VOICE_FEATURE_NAMES; NaN: unavailable",
 )
+F0_CONTOUR = Tensor(
+    "F0_CONTOUR",
+    "FP32",
+    (-1, 3),
+    "[f, 3] utterance index, seconds in the window and f0 in Hz of voiced frames, every 10 ms",
+)
 EVIDENCE = Tensor("EVIDENCE", "BYTES", (1,), "JSON, voiceman.evidence.Evidence")
 SPEECH = Tensor("SPEECH", "FP32", (-1, 2), "[s, 2] start and end of speech regions, seconds")
 SPEAKER_TURNS = Tensor(
@@ -151,7 +158,11 @@ FORENSIC_STEPS = (
         (WAVEFORM, UTTERANCES, TURNS.as_optional()),
         (SPEAKER_EMBEDDING, SPEAKER_EMBEDDING_STATUS),
     ),
-    Model("voice_features", (WAVEFORM, UTTERANCES), (VOICE_FEATURES, VOICE_FEATURES_STATUS)),
+    Model(
+        "voice_features",
+        (WAVEFORM, UTTERANCES),
+        (VOICE_FEATURES, F0_CONTOUR, VOICE_FEATURES_STATUS),
+    ),
     Model(
         "scoring",
         (
@@ -164,6 +175,7 @@ FORENSIC_STEPS = (
             EMOTION_CATEGORICAL_STATUS,
             SPEAKER_EMBEDDING_STATUS,
             VOICE_FEATURES,
+            F0_CONTOUR,
             VOICE_FEATURES_STATUS,
         ),
         (EVIDENCE,),
@@ -179,6 +191,7 @@ FORENSIC = Model(
         AROUSAL_DOMINANCE_VALENCE,
         EMOTION_PROBABILITIES,
         VOICE_FEATURES,
+        F0_CONTOUR,
     ),
 )
 VOICE_ACTIVITY = Model("voice_activity", (WAVEFORM,), (SPEECH, SPEAKER_TURNS))

@@ -131,6 +131,14 @@ class Finding(TypedDict):
     context: str
 
 
+class F0Contour(TypedDict):
+    """The pitch of an utterance: a value every `step` seconds from `start`; None: unvoiced."""
+
+    start: float
+    step: float
+    f0_hz: list[float | None]
+
+
 class Component(TypedDict):
     """One part of a score: value 0 to 1 (None: unavailable), its weight and its reason."""
 
@@ -259,6 +267,7 @@ class Utterance(TypedDict):
     emotion_dimensional: dict[str, float] | None
     emotion_categorical: dict[str, float] | None
     voice_features: dict[str, float | None] | None
+    f0_contour: F0Contour | None
     score: Score
     unavailable: dict[str, str]
     speaker: NotRequired[str]

@@ -259,6 +259,10 @@ def _utterance(found: Utterance, item: Heard, speaker: str) -> Utterance:
     utterance = _shifted(found, item.span)
     utterance["speaker"] = speaker
     utterance["words"] = [_shifted(word, item.span) for word in found["words"]]
+    if found["f0_contour"] is not None:
+        contour = found["f0_contour"].copy()
+        contour["start"] = round(contour["start"] + item.span.start_s, _DIGITS)
+        utterance["f0_contour"] = contour
     if item.channel is not None:
         utterance["channel"] = item.channel
     return utterance

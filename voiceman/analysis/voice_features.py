@@ -1,9 +1,12 @@
 """Voice features of every utterance of a window: pitch, voice quality, level, rates, pauses."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.cutting import cut_utterance
+from voiceman.analysis.f0_contour import COLUMNS, contour_rows
 from voiceman.analysis.harmonicity import hnr_frames_db
 from voiceman.analysis.intensity import (
     NUCLEI_FLOOR_HZ,
@@ -32,31 +35,44 @@ NOTE = (
 _OF_THE_SOUND = frozenset({"intensity_mean_db", "intensity_sd_db", "spectral_tilt_db"})
 
 
-def measure_utterances(
-    waveform: Int16Waveform, utterances: Float32s
-) -> tuple[Float32s, dict[int, str]]:
+@dataclass(frozen=True)
+class Voices:
+    """How the utterances of a window sound.
+
+    Attributes:
+        features: [u, 21] in the order of VOICE_FEATURE_NAMES, NaN where a value cannot be
+            computed.
+        contour: [f, 3] utterance index, seconds in the window and f0 in Hz of voiced frames.
+        missing: why values are missing, by utterance index.
+    """
+
+    features: Float32s
+    contour: Float32s
+    missing: dict[int, str]
+
+
+def measure_utterances(waveform: Int16Waveform, utterances: Float32s) -> Voices:
     """Measure every utterance of a window by itself.
 
     Args:
         waveform: INT16 [n] of the window.
         utterances: [u, 2] start and end, seconds; u may be 0.
-
-    Returns:
-        [u, 21] in the order of VOICE_FEATURE_NAMES, NaN where a value cannot be computed,
-        and the reasons by utterance index.
     """
     features = np.full((len(utterances), len(VOICE_FEATURE_NAMES)), np.nan, np.float32)
+    contours = [np.zeros((0, COLUMNS), np.float32)]
     reasons: dict[int, str] = {}
     for index, span in enumerate(utterances):
         cut = cut_utterance(waveform, span, MIN_UTTERANCE_S)
         if isinstance(cut, str):
             reasons[index] = cut
             continue
-        values = measure(cut)
+        pitch = track_pitch(cut)
+        values = measure(cut, pitch)
         features[index] = [values[name] for name in VOICE_FEATURE_NAMES]
+        contours.append(contour_rows(index, max(float(span[0]), 0.0), pitch))
         if missing := [name for name, value in values.items() if np.isnan(value)]:
             reasons[index] = _reason(missing)
-    return features, reasons
+    return Voices(features, np.concatenate(contours), reasons)
 
 
 def _reason(missing: list[str]) -> str:
@@ -74,7 +90,7 @@ def _reason(missing: list[str]) -> str:
     return "; ".join(f"{cause}: no {', '.join(names)}" for cause, names in by_cause.items())
 
 
-def measure(waveform: Waveform) -> dict[str, float]:
+def measure(waveform: Waveform, pitch: PitchTrack) -> dict[str, float]:
     """The features of one utterance by name; NaN where there is nothing to measure.
 
     f0 statistics are over voiced frames; the range is that of the middle 90 %. The speaking rate
@@ -83,8 +99,8 @@ def measure(waveform: Waveform) -> dict[str, float]:
 
     Args:
         waveform: [n] float32 at 16 kHz, 0.15 s or longer.
+        pitch: of this waveform.
     """
-    pitch = track_pitch(waveform)
     return _pitch(pitch) | _quality(waveform, pitch) | _flow(waveform, pitch)
 
 

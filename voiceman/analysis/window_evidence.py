@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from voiceman.analysis.coverage import detected_speech, measure, why_unknown
 from voiceman.analysis.crime_language import find
+from voiceman.analysis.f0_contour import contour_of
 from voiceman.analysis.overlap import covered_s, find_overlaps
 from voiceman.analysis.pattern_tables import Tables
 from voiceman.analysis.scoring import (
@@ -65,6 +66,7 @@ class WindowFindings:
         transcript: None: nothing was transcribed (an empty tensor).
         utterances: [u, 2] start and end, seconds.
         turns: TURNS [t, 2] as they came with the window; None: they did not.
+        f0_contour: F0_CONTOUR [f, 3].
     """
 
     transcript: AlignedTranscript | None
@@ -74,6 +76,7 @@ class WindowFindings:
     emotion_categorical: ModelAnswer
     speaker_embedding: ModelAnswer
     voice_features: ModelAnswer
+    f0_contour: Float32s
 
     @property
     def answers(self) -> tuple[ModelAnswer, ...]:
@@ -235,6 +238,7 @@ def _utterance(
         emotion_dimensional=dimensional,
         emotion_categorical=categorical,
         voice_features=_partial(found.voice_features, index),
+        f0_contour=contour_of(found.f0_contour, index),
         score=score_utterance(observed, tables.weights),
         unavailable=unavailable,
     )

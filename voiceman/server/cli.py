@@ -11,8 +11,10 @@ from types import FrameType
 import click
 
 from voiceman.errors import EnvironmentCheckError, VoicemanError
-from voiceman.server.process import start
+from voiceman.server.process import RunningServer, start
 from voiceman.server.settings import Ports, ServerSettings
+
+log = logging.getLogger(__name__)
 
 _FOLDER = click.Path(path_type=Path)
 _PORT = click.IntRange(0, 65535)
@@ -142,8 +144,9 @@ def main(
     """Serve the model repository until SIGTERM or Ctrl-C.
 
     When a request has gone through every model, one line of JSON with the addresses appears on
-    standard output. Exit: 0 after SIGTERM or Ctrl-C, 1 if the server could not be started or
-    ended by itself, 2 for wrong usage.
+    standard output. SIGHUP: models that changed in the repository are loaded and take the place
+    of the old ones without a request lost; another line of JSON says how it went. Exit: 0 after
+    SIGTERM or Ctrl-C, 1 if the server could not be started or ended by itself, 2 for wrong usage.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
@@ -195,4 +198,20 @@ def _serve(settings: ServerSettings) -> None:
             "seconds": round(time.monotonic() - began, 1),
         }
         click.echo(json.dumps(line))
+        signal.signal(signal.SIGHUP, lambda signum, frame: _load_changes(server))
         server.wait()
+
+
+def _load_changes(server: RunningServer) -> None:
+    began = time.monotonic()
+    try:
+        outcome = server.load_changes()
+    except VoicemanError as err:
+        log.warning("after the change of models: %s", err)
+        return
+    line = {
+        "reloaded": [name for name, why in outcome.items() if not why],
+        "failed": {name: why for name, why in outcome.items() if why},
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    click.echo(json.dumps(line))

@@ -4,7 +4,6 @@ import ctypes
 import http.client
 import logging
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from voiceman.errors import EnvironmentCheckError, ServerError, ServerNotReadyEr
 from voiceman.server.address import find_address, for_http_server, in_url, reachable
 from voiceman.server.canary import run_canary
 from voiceman.server.checks import check_environment
+from voiceman.server.control import ModelControl
 from voiceman.server.installation import prepare_backends, server_environment
 from voiceman.server.run_folder import RunFolder, run_folder
 from voiceman.server.settings import Ports, ServerSettings
@@ -31,7 +31,6 @@ POLL_S = 0.1
 KILL_AFTER_S = 10  # beyond the exit timeout, in which Triton should have ended by itself
 LAST_LINES = 20
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_MODEL_CONTROL = "model-repository"
 # What Triton logs as errors on every machine without a GPU, where nothing is wrong.
 _MISSES_GPU = ("CudaDriverHelper", "pinned system memory", "CUDA driver version is insufficient")
 
@@ -47,6 +46,8 @@ class RunningServer:
         prefix: first part of the names of its regions in /dev/shm.
         models: models through which a canary request has gone.
         last_lines: the end of its log.
+        settings: what it was started with.
+        control: the right to load models.
     """
 
     process: subprocess.Popen[str]
@@ -55,6 +56,8 @@ class RunningServer:
     prefix: str
     models: tuple[str, ...]
     last_lines: deque[str]
+    settings: ServerSettings
+    control: ModelControl
 
     @property
     def grpc_url(self) -> str:
@@ -70,6 +73,21 @@ class RunningServer:
     def metrics_url(self) -> str:
         """Host and port of the metrics page."""
         return f"{in_url(self.host)}:{self.ports.metrics}"
+
+    def load_changes(self) -> dict[str, str]:
+        """Load what has changed in the model repository, without dropping a request.
+
+        Returns:
+            The models that changed: nothing, or why they could not be loaded; then the old ones
+            go on.
+
+        Raises:
+            ServerNotReadyError: a model does not answer its canary request any more.
+        """
+        outcome = self.control.load_changes(self.grpc_url)
+        deadline = time.monotonic() + self.settings.ready_timeout_s
+        run_canary(self.grpc_url, self.settings.model_names(), deadline)
+        return outcome
 
     def wait(self) -> None:
         """Return never, unless with an exception.
@@ -103,8 +121,10 @@ def start(settings: ServerSettings) -> Generator[RunningServer]:
         backends = prepare_backends(triton, interpreter, folder.path)
         ports = settings.ports.resolve(address)
         sink = stack.enter_context(_open_log(settings.log_file))
+        control = ModelControl(settings.model_repository, settings.model_names())
+        arguments = _arguments(settings, address, ports, backends, folder)
         process = _launch(
-            [str(triton.executable), *_arguments(settings, address, ports, backends, folder)],
+            [str(triton.executable), *arguments, *control.arguments()],
             server_environment(triton, interpreter),
             folder,
         )
@@ -112,7 +132,9 @@ def start(settings: ServerSettings) -> Generator[RunningServer]:
         lines = _copy_log(process, sink)
         _wait_until_ready(process, lines, host, ports.http, deadline)
         models = run_canary(f"{in_url(host)}:{ports.grpc}", settings.model_names(), deadline)
-        yield RunningServer(process, host, ports, folder.prefix, tuple(models), lines)
+        yield RunningServer(
+            process, host, ports, folder.prefix, tuple(models), lines, settings, control
+        )
 
 
 def _arguments(
@@ -136,15 +158,6 @@ def _arguments(
     options += [f"--{name}={value}" for name, value in arguments.items()]
     if not _has_gpu():
         options.append("--allow-gpu-metrics=false")
-    if settings.models:
-        # Who may load models may run code: nobody knows this key.
-        key = secrets.token_hex(16)
-        options += [
-            "--model-control-mode=explicit",
-            f"--grpc-restricted-protocol={_MODEL_CONTROL}:voiceman={key}",
-            f"--http-restricted-api={_MODEL_CONTROL}:voiceman={key}",
-            *(f"--load-model={name}" for name in settings.models),
-        ]
     return options
 
 

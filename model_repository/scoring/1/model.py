@@ -46,6 +46,7 @@ class TritonPythonModel:
             voice_features=evidence.voice_features(
                 _numbers(inputs, "VOICE_FEATURES"), _text(inputs, "VOICE_FEATURES_STATUS")
             ),
+            f0_contour=_numbers(inputs, "F0_CONTOUR"),
         )
         gathered = evidence.gather(found, self._tables, self._models)
         return {"EVIDENCE": evidence.to_json(gathered)}

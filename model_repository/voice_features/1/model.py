@@ -27,6 +27,10 @@ class TritonPythonModel:
 
 def _measure(inputs: Inputs) -> Outputs:
     waveform = cast("Int16Waveform", inputs["WAVEFORM"])
-    features, reasons = measure_utterances(waveform, cast("Float32s", inputs["UTTERANCES"]))
-    status = Status(weights="none: signal processing", utterances=reasons, note=NOTE)
-    return {"VOICE_FEATURES": features, "VOICE_FEATURES_STATUS": status.to_json()}
+    found = measure_utterances(waveform, cast("Float32s", inputs["UTTERANCES"]))
+    status = Status(weights="none: signal processing", utterances=found.missing, note=NOTE)
+    return {
+        "VOICE_FEATURES": found.features,
+        "F0_CONTOUR": found.contour,
+        "VOICE_FEATURES_STATUS": status.to_json(),
+    }

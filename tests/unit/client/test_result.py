@@ -41,6 +41,7 @@ def utterance(start, end, text):
         "emotion_dimensional": None,
         "emotion_categorical": None,
         "voice_features": {"f0_mean_hz": 120.0, "pause_total_s": None},
+        "f0_contour": {"start": start, "step": 0.02, "f0_hz": [120.0, None, 118.5]},
         "score": SCORE,
         "unavailable": {"emotion_dimensional": "no weights"},
     }
@@ -123,6 +124,11 @@ def conversation():
 
 def schema():
     return json.loads(files("voiceman_client").joinpath("result.schema.json").read_text())
+
+
+def test_contours_are_in_times_of_the_recording(conversation):
+    starts = [found["f0_contour"]["start"] for found in conversation["utterances"]]
+    assert starts == [10.5, 12.0, 41.0]
 
 
 def test_documents_are_valid_by_the_schema(conversation):

@@ -117,4 +117,4 @@ def test_no_sound_raises(sound, samples):
     assert not np.isinf(list(vars(shimmer(waveform, pulses_s)).values())).any()
     assert np.isfinite(hnr_frames_db(waveform)).all()
     if samples >= 2400:
-        measure(waveform)
+        measure(waveform, track_pitch(waveform))

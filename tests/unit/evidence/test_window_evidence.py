@@ -65,6 +65,7 @@ def found(
         we.emotion_categorical(numbers(4, emotions), status),
         we.speaker_embedding(FINE),
         we.voice_features(numbers(len(VOICE_FEATURE_NAMES), features), FINE),
+        np.zeros((0, 3), np.float32),
     )
 
 
@@ -177,6 +178,7 @@ def test_an_empty_request_gives_empty_evidence():
         we.emotion_categorical(np.zeros((1, 4), np.float32), ""),
         we.speaker_embedding(""),
         we.voice_features(np.zeros((1, len(VOICE_FEATURE_NAMES)), np.float32), ""),
+        np.zeros((1, 3), np.float32),
     )
     evidence = gathered(empty)
     assert evidence["segments"] == []
@@ -228,8 +230,9 @@ def test_rows_must_match_the_utterances():
     arrays.arrays(np.float32, (3, 2), elements=st.floats(width=32)),
     arrays.arrays(np.float32, (3, 3), elements=st.floats(width=32)),
     arrays.arrays(np.float32, (3, len(VOICE_FEATURE_NAMES)), elements=st.floats(width=32)),
+    arrays.arrays(np.float32, (4, 3), elements=st.floats(width=32)),
 )
-def test_no_number_of_any_kind_breaks_the_json(text, spans, emotions, features):
+def test_no_number_of_any_kind_breaks_the_json(text, spans, emotions, features, contour):
     findings = we.WindowFindings(
         we.read_transcript(transcript(text)),
         spans,
@@ -238,6 +241,7 @@ def test_no_number_of_any_kind_breaks_the_json(text, spans, emotions, features):
         we.emotion_categorical(np.full((3, 4), np.nan, np.float32), FINE),
         we.speaker_embedding(FINE),
         we.voice_features(features, FINE),
+        contour,
     )
     evidence = gathered(findings)
     assert len(evidence["utterances"]) == 3

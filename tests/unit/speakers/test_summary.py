@@ -36,6 +36,7 @@ def utterance(start, end, components=(), f0=None, score=None) -> Utterance:
         "emotion_dimensional": None,
         "emotion_categorical": None,
         "voice_features": None if f0 is None else {"f0_mean_hz": f0, "pause_count": None},
+        "f0_contour": None,
         "score": rated,
         "unavailable": {},
     }
