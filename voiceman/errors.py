@@ -9,6 +9,7 @@
     │   ├── RecordingTooShortError     less sound than any model can work on
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
+    ├── ResultUnreadableError     a file is no result, or cannot be read; names the file
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
@@ -60,6 +61,10 @@ class SeveralSpeakersError(RecordingError):
 
 class ResultNotWrittenError(VoicemanError):
     """An output file could not be written."""
+
+
+class ResultUnreadableError(VoicemanError):
+    """A file that should be a result cannot be read, or is none."""
 
 
 class WeightsError(VoicemanError):

@@ -30,8 +30,10 @@ from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
 from voiceman_client.inputs import find_recordings
+from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
 from voiceman_client.progress import ProgressDisplay
+from voiceman_client.report.command import report
 from voiceman_client.status import ModelStatus
 from voiceman_client.submit import Limits, OptionValues, Outcome, SubmitOptions
 from voiceman_client.transport import DEFAULT_SERVER
@@ -62,19 +64,7 @@ def main() -> None:
     )
 
 
-class _Formats(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list of formats."""
-
-    name = "formats"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(str(value).replace(" ", "").split(",")))
-        for name in names:
-            if name not in FORMATS:
-                self.fail(f"{name!r} is not one of {', '.join(FORMATS)}", param, ctx)
-        return names
+main.add_command(report)
 
 
 @main.command()
@@ -93,7 +83,7 @@ class _Formats(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--format",
     "formats",
-    type=_Formats(),
+    type=Names(FORMATS),
     default="json",
     show_default=True,
     metavar="LIST",

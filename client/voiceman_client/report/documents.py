@@ -1,0 +1,79 @@
+"""Read result files: whole, of this version, and with nothing in them that cannot be shown."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from voiceman.errors import ResultUnreadableError
+from voiceman.evidence import RESULT_SCHEMA
+from voiceman_client.result import Result
+
+_REQUIRED = frozenset(Result.__required_keys__)
+# Control characters, halves of surrogate pairs, and signs that turn the direction of a text
+# around (Unicode UAX 9): a page must never show a text in another order than it has.
+_UNSHOWABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A result file.
+
+    Attributes:
+        path: of the file.
+        sha256: of its bytes.
+        result: what it holds; characters that cannot be shown are U+FFFD.
+    """
+
+    path: Path
+    sha256: str
+    result: Result
+
+
+def read_result(path: Path) -> Document:
+    """Read a result file.
+
+    Raises:
+        ResultUnreadableError: no such file, not JSON, or no result of this version; names it.
+    """
+    content, parsed = read_json(path)
+    if not isinstance(parsed, dict) or parsed.get("schema") != RESULT_SCHEMA:
+        raise ResultUnreadableError(f"{path}: not a result ({RESULT_SCHEMA}) of voiceman-client")
+    if missing := sorted(_REQUIRED - parsed.keys()):
+        raise ResultUnreadableError(f"{path}: the result lacks {', '.join(missing)}")
+    return Document(path, hashlib.sha256(content).hexdigest(), cast("Result", parsed))
+
+
+def read_json(path: Path) -> tuple[bytes, Any]:
+    """The bytes of a JSON file, and what it holds.
+
+    Raises:
+        ResultUnreadableError: no such file, or not JSON; names it.
+    """
+    try:
+        content = path.read_bytes()
+        return content, shown(json.loads(content, parse_constant=_refuse))
+    except OSError as err:
+        raise ResultUnreadableError(f"{path}: cannot be read ({err.strerror})") from err
+    except (ValueError, RecursionError) as err:
+        raise ResultUnreadableError(f"{path}: not JSON ({err})") from err
+
+
+def shown(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The same document with U+FFFD for every character that cannot be shown."""
+    if isinstance(value, str):
+        return _UNSHOWABLE.sub(_REPLACEMENT, value)
+    if isinstance(value, list):
+        return [shown(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {shown(key): shown(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")

@@ -1,0 +1,173 @@
+"""The tables of facts that page and PDF share: rows of a name and a value."""
+
+from collections.abc import Sequence
+
+from voiceman_client.report.case import Case
+from voiceman_client.report.details import because
+from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
+from voiceman_client.report.integrity import Recording
+from voiceman_client.report.messages import Messages
+from voiceman_client.report.view import CategoryCount, View, reasons_of
+from voiceman_client.result import Result
+
+MOST_EVIDENCE = 30
+
+Row = tuple[str, str]
+
+
+def summary_rows(view: View, messages: Messages) -> list[Row]:
+    """What was analysed, in one look."""
+    result = view.result
+    missing = result["unavailable"]
+    language, speech, covered = result["language"], result["speech"], result["speech_with_text"]
+    no_text = missing.get("speech_with_text", missing.get("recording", ""))
+    return [
+        (messages("recording"), view.name),
+        (messages("duration"), clock(result["provenance"]["duration"])),
+        (
+            messages("language"),
+            because(missing.get("language", missing.get("recording", "")), messages)
+            if language is None
+            else messages.name("language", language),
+        ),
+        (
+            messages("speech"),
+            because(missing.get("speech", no_text), messages) if speech is None else clock(speech),
+        ),
+        (
+            messages("speech_with_text"),
+            because(no_text, messages) if covered is None else percent(covered),
+        ),
+        (messages("speakers"), str(len(result["speakers"]))),
+        (messages("utterances"), number(len(view.lines))),
+    ]
+
+
+def score_reason(result: Result) -> str:
+    """Why there is no score."""
+    missing = dict.fromkeys(result["unavailable"].values())
+    return reasons_of(result["score"]["components"]) or "; ".join(missing)
+
+
+def voices(result: Result, messages: Messages) -> dict[str, str]:
+    """The enrolled voice most like each speaker's, by id; empty where nobody compared."""
+    said: dict[str, str] = {}
+    for speaker in result["speakers"]:
+        if "voice" not in speaker:
+            continue
+        voice = speaker["voice"]
+        if voice is None:
+            said[speaker["id"]] = messages("not_available")
+            continue
+        similarity, threshold = number(voice["similarity"]), number(voice["threshold"])
+        key = "voice_none" if voice["name"] is None else "voice_like"
+        said[speaker["id"]] = messages(
+            key, name=voice["name"], similarity=similarity, threshold=threshold
+        )
+    return said
+
+
+def integrity_text(recording: Recording, messages: Messages) -> str:
+    """Whether the recording is the one that was analysed."""
+    return messages(f"integrity_{recording.state}", found=recording.sha256, path=recording.path)
+
+
+def total_rows(case: Case, messages: Messages) -> list[Row]:
+    """What a case sums up to."""
+    languages = ", ".join(
+        f"{messages.name('language', name or ABSENT)} {count}"
+        for name, count in sorted(case.languages.items(), key=lambda item: -item[1])
+    )
+    return [
+        (messages("folder"), str(case.folder)),
+        (messages("recordings"), number(len(case.entries))),
+        (messages("failures"), number(len(case.failures))),
+        (messages("total_duration"), clock(case.duration)),
+        (messages("total_speech"), clock(case.speech)),
+        (messages("languages"), languages or ABSENT),
+        (messages("speakers"), number(case.speakers)),
+        (messages("utterances"), number(case.utterances)),
+    ]
+
+
+def category_text(counts: Sequence[CategoryCount], messages: Messages) -> str:
+    """Categories with their findings and mentions in one line."""
+    parts = [
+        f"{messages.name('category', item.category)} {item.findings}"
+        + (f" (+{item.mentions} {messages('mention')})" if item.mentions else "")
+        for item in counts
+    ]
+    return ", ".join(parts) or messages("findings_none")
+
+
+def ranking_rows(case: Case, messages: Messages) -> list[list[str]]:
+    """The cells under `ranking_header`, but for the links."""
+    rows: list[list[str]] = []
+    for rank, entry in enumerate(case.entries, start=1):
+        result = entry.view.result
+        value = result["score"]["value"]
+        rows.append(
+            [
+                str(rank),
+                entry.view.name,
+                because(score_reason(result), messages) if value is None else number(value, 1),
+                percent(result["score"]["coverage"]),
+                clock(result["provenance"]["duration"]),
+                messages.name("language", result["language"] or ABSENT),
+                str(len(result["speakers"])),
+                category_text(entry.view.categories, messages) if entry.view.categories else ABSENT,
+                str(len(result["flags"])),
+            ]
+        )
+    return rows
+
+
+def ranking_header(messages: Messages) -> list[tuple[str, bool]]:
+    """Names of the ranking's columns, and whether they hold numbers."""
+    numeric = {"rank", "score", "available_weights", "duration", "speakers", "flagged"}
+    names = ("rank", "recording", "score", "available_weights", "duration", "language")
+    names += ("speakers", "findings", "flagged", "reports")
+    return [(messages(name), name in numeric) for name in names]
+
+
+def provenance_rows(view: View, recording: Recording, messages: Messages) -> list[Row]:
+    """What the result was made of and with, and whether that is still there."""
+    provenance = view.result["provenance"]
+    source = provenance["source"]
+    sound = f"{source['container']}, {source['codec']}, {source['sample_rate_hz']} Hz"
+    return [
+        (messages("file"), source["file"]),
+        (messages("source_sha256"), source["sha256"]),
+        (messages("source_state"), integrity_text(recording, messages)),
+        (messages("size"), messages("bytes", number=number(source["size_bytes"]))),
+        (messages("format"), sound),
+        (messages("channels"), _channels(source["channels"], provenance["channels"], messages)),
+        (messages("decoder"), source["decoder"]),
+        (messages("pcm_sha256"), provenance["pcm_sha256"]),
+        (messages("result_file"), view.document.path.name),
+        (messages("result_sha256"), view.document.sha256),
+        (messages("software"), provenance["voiceman"]),
+        (messages("server"), plain(provenance["server"])),
+        (messages("options"), plain(provenance["options"])),
+    ]
+
+
+def model_rows(result: Result, messages: Messages) -> list[list[str]]:
+    """Model, version, weights, precision and hash of the weights."""
+    rows: list[list[str]] = []
+    for name, model in result["provenance"]["models"].items():
+        weights = model.get("weights")
+        if weights is None:
+            rows.append([name, model["version"], messages("without_weights"), "", ""])
+            continue
+        precision = weights.get("computed_in", weights["precision"])
+        title = f"{weights['name']} {weights['version']}"
+        rows.append([name, model["version"], title, precision, weights["sha256"]])
+    return rows
+
+
+def _channels(count: int, worked_on: Sequence[int | None], messages: Messages) -> str:
+    if all(channel is None for channel in worked_on):
+        return messages("mixdown", number=count) if count > 1 else str(count)
+    names = ", ".join(plain(channel) for channel in worked_on)
+    return messages("split", number=count, names=names)

@@ -1,0 +1,160 @@
+"""From result files to report files."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from voiceman.errors import ResultNotWrittenError, ResultUnreadableError
+from voiceman_client.report.case import Case, look_through, sum_up
+from voiceman_client.report.documents import read_result
+from voiceman_client.report.fonts import Fonts, load
+from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
+from voiceman_client.report.messages import Messages
+from voiceman_client.report.page import Sound, case_page, report_page
+from voiceman_client.report.pdf import case_pdf, report_pdf
+from voiceman_client.report.view import View, view
+from voiceman_client.writers import write_whole
+
+_CASE = "case-report"
+# What a document that is no result by the schema raises when its fields are read.
+_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+
+Outcome = Path | ResultUnreadableError | ResultNotWrittenError
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Writes reports with the same settings.
+
+    Attributes:
+        formats: out of html and pdf.
+        language: of the reports; None: by that of the recording.
+        audio: the recording or its folder; None: where it was analysed.
+        font: of the PDF; None: one that is found.
+        embed_audio: put the recording into the page.
+        made_at: stands in the reports.
+    """
+
+    formats: Sequence[str]
+    language: str | None = None
+    audio: Path | None = None
+    font: Path | None = None
+    embed_audio: bool = False
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def of_results(self, paths: Sequence[Path], output: Path | None) -> Iterator[Outcome]:
+        """Write the reports of results; yields each file, or why there is none.
+
+        Raises:
+            ConfigurationError: a PDF is wanted and there is no font for it.
+        """
+        names = report_names(paths)
+        for path in paths:
+            try:
+                yield from self._write(checked_view(path), output or path.parent, names[path])
+            except (ResultUnreadableError, ResultNotWrittenError) as err:
+                yield err
+
+    def of_case(self, folder: Path, output: Path | None) -> Iterator[Outcome]:
+        """Write the reports of the results in a folder, and the one over all of them.
+
+        Raises:
+            ConfigurationError: a PDF is wanted and there is no font for it.
+            ResultUnreadableError: the folder cannot be listed.
+            ResultNotWrittenError: the report over all of them cannot be written.
+        """
+        found = look_through(folder, checked_view)
+        target = output or folder
+        names = report_names([item.document.path for item in found.views])
+        links: dict[Path, dict[str, str]] = {}
+        for item in found.views:
+            path = item.document.path
+            links[path] = {}
+            try:
+                for written in self._write(item, target, names[path]):
+                    links[path][written.suffix[1:]] = quote(written.name)
+                    yield written
+            except (ResultUnreadableError, ResultNotWrittenError) as err:
+                yield err
+        yield from self._write_case(sum_up(folder.absolute(), found, links), target, names.values())
+
+    def _write(self, shown: View, folder: Path, name: str) -> Iterator[Path]:
+        recording = recording_of(shown.result, self.audio)
+        messages = self._messages(shown.result["language"])
+        for kind in self.formats:
+            sound = self._sound(recording, folder) if kind == "html" else None
+            try:
+                content = (
+                    report_page(shown, recording, sound, messages, self.made_at).encode()
+                    if sound
+                    else report_pdf(shown, recording, self._fonts, messages, self.made_at)
+                )
+            except _WRONG_SHAPE as err:
+                raise _wrong(shown.document.path, err) from err
+            yield write_whole(folder / f"{name}.{kind}", content)
+
+    def _write_case(self, case: Case, folder: Path, taken: Iterable[str]) -> Iterator[Path]:
+        languages = Counter(entry.view.result["language"] for entry in case.entries)
+        messages = self._messages(max(languages, key=languages.__getitem__, default=None))
+        name, others = _CASE, {other.casefold() for other in taken}
+        while name in others:
+            name += "-"
+        for kind in self.formats:
+            content = (
+                case_page(case, messages, self.made_at).encode()
+                if kind == "html"
+                else case_pdf(case, self._fonts, messages, self.made_at)
+            )
+            yield write_whole(folder / f"{name}.{kind}", content)
+
+    @cached_property
+    def _fonts(self) -> Fonts:
+        return load(self.font)
+
+    def _sound(self, recording: Recording, folder: Path) -> Sound:
+        if self.embed_audio:
+            return Sound(embedded_url(recording.path), embedded=True)
+        return Sound(relative_url(recording.path, folder), embedded=False)
+
+    def _messages(self, spoken: str | None) -> Messages:
+        return Messages(self.language or ("ko" if spoken == "ko" else "en"))
+
+
+def checked_view(path: Path) -> View:
+    """What a report shows of a result file.
+
+    Raises:
+        ResultUnreadableError: it cannot be read, or is no result by the schema; names it.
+    """
+    document = read_result(path)
+    try:
+        return view(document)
+    except _WRONG_SHAPE as err:
+        raise _wrong(path, err) from err
+
+
+def report_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name without suffix for the reports of each result.
+
+    It is the stem of the result; where several share it, eight digits of the SHA-256 of the
+    result's absolute path follow.
+    """
+    stems = Counter(path.stem.casefold() for path in paths)
+    names: dict[Path, str] = {}
+    for path in paths:
+        digest = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:8]
+        alone = stems[path.stem.casefold()] == 1
+        names[path] = path.stem if alone else f"{path.stem}-{digest}"
+    return names
+
+
+def _wrong(path: Path, err: Exception) -> ResultUnreadableError:
+    return ResultUnreadableError(
+        f"{path}: not a result by result.schema.json ({type(err).__name__}: {err})"
+    )
