@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
-from voiceman_client.report.documents import read_json
+from voiceman_client.report.documents import read_json, shown
 from voiceman_client.report.view import CategoryCount, View, count_categories
 
 _ERROR_SUFFIX = "_error.json"  # `<id>_error.json`: why a recording has no result
@@ -56,6 +56,16 @@ class Case:
     languages: Mapping[str, int]
     categories: Sequence[CategoryCount]
 
+    @property
+    def place(self) -> str:
+        """The folder as a page can show it."""
+        return shown(str(self.folder))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, likewise."""
+        return shown(self.folder.name)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -91,9 +101,9 @@ def look_through(folder: Path, read: Callable[[Path], View]) -> Found:
             elif isinstance(parsed, dict) and "schema" in parsed and _is_result(parsed["schema"]):
                 views.append(read(path))
             else:
-                others.append(path.name)
+                others.append(shown(path.name))
         except ResultUnreadableError as err:
-            failures.append(Failure(path.name, str(err)))
+            failures.append(Failure(shown(path.name), shown(str(err))))
     return Found(views, failures, others)
 
 
@@ -132,7 +142,7 @@ def _failure(path: Path, parsed: object) -> Failure:
     fields = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {"error": parsed}
     name = fields.get("file") or fields.get("path") or path.name.removesuffix(_ERROR_SUFFIX)
     reason = fields.get("error") or fields.get("message") or fields.get("reason") or fields
-    return Failure(str(name), str(reason))
+    return Failure(shown(str(name)), shown(str(reason)))
 
 
 def _rank(entry: Entry) -> tuple[float, str]:

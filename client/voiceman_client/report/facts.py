@@ -1,9 +1,11 @@
 """The tables of facts that page and PDF share: rows of a name and a value."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from voiceman_client.report.case import Case
 from voiceman_client.report.details import because
+from voiceman_client.report.documents import shown
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
@@ -49,6 +51,26 @@ def score_reason(result: Result) -> str:
     return reasons_of(result["score"]["components"]) or "; ".join(missing)
 
 
+def line_reasons(view: View, messages: Messages) -> list[list[str]]:
+    """What is missing in lines, why, and in how many: [what, reason, lines]."""
+    counts = Counter[tuple[str, str]]()
+    for line in view.lines:
+        readings = {
+            "score": line.score,
+            "arousal": line.arousal,
+            "valence": line.valence,
+            "stress": line.stress,
+            "overlap": line.overlap,
+        }
+        counts.update(
+            (name, found.reason) for name, found in readings.items() if found.value is None
+        )
+    return [
+        [messages(name), reason or messages("no_reason"), number(count)]
+        for (name, reason), count in counts.most_common()
+    ]
+
+
 def voices(result: Result, messages: Messages) -> dict[str, str]:
     """The enrolled voice most like each speaker's, by id; empty where nobody compared."""
     said: dict[str, str] = {}
@@ -69,17 +91,17 @@ def voices(result: Result, messages: Messages) -> dict[str, str]:
 
 def integrity_text(recording: Recording, messages: Messages) -> str:
     """Whether the recording is the one that was analysed."""
-    return messages(f"integrity_{recording.state}", found=recording.sha256, path=recording.path)
+    return messages(f"integrity_{recording.state}", found=recording.sha256, path=recording.place)
 
 
 def total_rows(case: Case, messages: Messages) -> list[Row]:
     """What a case sums up to."""
     languages = ", ".join(
-        f"{messages.name('language', name or ABSENT)} {count}"
+        f"{messages.name('language', name) if name else messages('unknown')} {count}"
         for name, count in sorted(case.languages.items(), key=lambda item: -item[1])
     )
     return [
-        (messages("folder"), str(case.folder)),
+        (messages("folder"), case.place),
         (messages("recordings"), number(len(case.entries))),
         (messages("failures"), number(len(case.failures))),
         (messages("total_duration"), clock(case.duration)),
@@ -113,7 +135,7 @@ def ranking_rows(case: Case, messages: Messages) -> list[list[str]]:
                 because(score_reason(result), messages) if value is None else number(value, 1),
                 percent(result["score"]["coverage"]),
                 clock(result["provenance"]["duration"]),
-                messages.name("language", result["language"] or ABSENT),
+                messages.name("language", result["language"] or messages("unknown")),
                 str(len(result["speakers"])),
                 category_text(entry.view.categories, messages) if entry.view.categories else ABSENT,
                 str(len(result["flags"])),
@@ -144,7 +166,7 @@ def provenance_rows(view: View, recording: Recording, messages: Messages) -> lis
         (messages("channels"), _channels(source["channels"], provenance["channels"], messages)),
         (messages("decoder"), source["decoder"]),
         (messages("pcm_sha256"), provenance["pcm_sha256"]),
-        (messages("result_file"), view.document.path.name),
+        (messages("result_file"), shown(view.document.path.name)),
         (messages("result_sha256"), view.document.sha256),
         (messages("software"), provenance["voiceman"]),
         (messages("server"), plain(provenance["server"])),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.manifest import sha256_of
+from voiceman_client.report.documents import shown
 from voiceman_client.result import Result
 
 # What Python's table of types lacks or calls otherwise than browsers do.
@@ -28,6 +29,11 @@ class Recording:
     path: Path
     sha256: str | None
     expected: str
+
+    @property
+    def place(self) -> str:
+        """The path as a page can show it."""
+        return shown(str(self.path))
 
     @property
     def state(self) -> str:
@@ -58,7 +64,7 @@ def recording_of(result: Result, audio: Path | None) -> Recording:
 def relative_url(path: Path, folder: Path) -> str:
     """The URL of a file as seen from a page in a folder."""
     relative = os.path.relpath(path.absolute(), folder.absolute())
-    return quote(relative.replace(os.sep, "/"), safe="/:" if os.name == "nt" else "/")
+    return quote(os.fsencode(relative))  # names of files need not be UTF-8
 
 
 def embedded_url(path: Path) -> str:

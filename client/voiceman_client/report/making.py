@@ -17,7 +17,8 @@ from voiceman_client.report.fonts import Fonts, load
 from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
 from voiceman_client.report.messages import Messages
 from voiceman_client.report.page import Sound, case_page, report_page
-from voiceman_client.report.pdf import case_pdf, report_pdf
+from voiceman_client.report.pdf import report_pdf
+from voiceman_client.report.pdf_case import case_pdf
 from voiceman_client.report.view import View, view
 from voiceman_client.writers import write_whole
 
@@ -78,7 +79,7 @@ class Maker:
             links[path] = {}
             try:
                 for written in self._write(item, target, names[path]):
-                    links[path][written.suffix[1:]] = quote(written.name)
+                    links[path][written.suffix[1:]] = quote(os.fsencode(written.name))
                     yield written
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err

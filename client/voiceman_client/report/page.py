@@ -21,6 +21,7 @@ from voiceman_client.report.contributions import contributions
 from voiceman_client.report.facts import (
     MOST_EVIDENCE,
     integrity_text,
+    line_reasons,
     model_rows,
     provenance_rows,
     ranking_header,
@@ -58,6 +59,7 @@ def report_page(
         "result": result,
         "source": result["provenance"]["source"],
         "sound": sound,
+        "sound_place": recording.place,
         "summary": summary_rows(view, messages),
         "score_reason": score_reason(result),
         "voices": voices(result, messages),
@@ -78,6 +80,7 @@ def report_page(
         "integrity_state": recording.state,
         "integrity": integrity_text(recording, messages),
         "provenance": provenance_rows(view, recording, messages),
+        "line_reasons": line_reasons(view, messages),
         "models": model_rows(result, messages),
         "data": {
             "duration": view.duration,

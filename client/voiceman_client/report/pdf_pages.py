@@ -1,15 +1,18 @@
-"""The pages of the PDF: size, header, footer with page of pages, outline, title."""
+"""The pages of the PDF: size, header, footer with page of pages, outline, opening, widths."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from io import BytesIO
 from typing import Any
 
+from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas as PdfCanvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Spacer, Table
 
+from voiceman_client.report.facts import Row
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.pdf_text import GRID, MUTED, Heading, Writer
+from voiceman_client.report.pdf_text import BAD, GRID, MUTED, TABLE_STYLE, Heading, Writer
 
 _MARGIN = 48.0  # points, 17 mm
 WIDTH = A4[0] - 2 * _MARGIN
@@ -28,6 +31,43 @@ def paged(story: Sequence[Flowable], title: str, messages: Messages, writer: Wri
     document = _Document(target, title, messages, writer)
     document.build(list(story), canvasmaker=_counting(document))
     return target.getvalue()
+
+
+def opening(
+    kind: str, name: str, writer: Writer, messages: Messages, made_at: datetime
+) -> list[Flowable]:
+    """Title and disclaimer: the first things on the first page."""
+    made = f"{messages('made_at')}: {made_at:%Y-%m-%d %H:%M %Z}"
+    box = Table(
+        [
+            [writer.paragraph(messages("disclaimer_title"), colour=BAD, bold=True)],
+            [writer.paragraph(messages("disclaimer"))],
+        ],
+        colWidths=[WIDTH],
+    )
+    box.setStyle([("BOX", (0, 0), (-1, -1), 1.2, BAD), ("LEFTPADDING", (0, 0), (-1, -1), 8)])
+    return [
+        writer.paragraph(kind, colour=HexColor("#1f4e9c"), bold=True),
+        writer.heading(name, level=0),
+        writer.paragraph(made, colour=MUTED, size=8),
+        Spacer(1, 6),
+        box,
+    ]
+
+
+def facts_table(rows: Sequence[Row], writer: Writer) -> Flowable:
+    """Rows of a name and a value."""
+    made = Table(
+        [[writer.paragraph(name, colour=MUTED), writer.paragraph(value)] for name, value in rows],
+        colWidths=shares(30, 70),
+    )
+    made.setStyle(TABLE_STYLE)
+    return made
+
+
+def shares(*parts: float) -> list[float]:
+    """Widths of columns in points, as shares of the page's width."""
+    return [WIDTH * part / sum(parts) for part in parts]
 
 
 class _Document(BaseDocTemplate):
