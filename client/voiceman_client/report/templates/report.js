@@ -94,7 +94,10 @@
   // Jumping
 
   function show(line) {
-    if (line.hidden) document.getElementById("filters").reset();
+    if (line.hidden) {
+      filters.reset();
+      filter();
+    }
     line.scrollIntoView({ block: "center" });
     line.querySelector(".time").focus({ preventScroll: true });
   }
