@@ -29,7 +29,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
-	check-whisper check-diarization bench-voice bench-alignment gpu-check lock clean
+	check-whisper check-diarization bench-voice bench-scoring bench-alignment gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers
 
 bench-voice: export  ## speed of the voice models beside the libraries they come from
 	$(BIN)/python -m perf.bench_voice
+
+bench-scoring: install  ## utterances scored per second on one core
+	$(BIN)/python -m perf.bench_scoring
 
 gpu-check:  ## parity, speed and memory of Whisper on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check

@@ -9,7 +9,7 @@
     │   ├── RecordingTooShortError     less sound than any model can work on
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
-    ├── ResultUnreadableError     a file is no result, or cannot be read; names the file
+    ├── ResultUnreadableError     a file is no result, or none of this version
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
@@ -64,7 +64,7 @@ class ResultNotWrittenError(VoicemanError):
 
 
 class ResultUnreadableError(VoicemanError):
-    """A file that should be a result cannot be read, or is none."""
+    """A file cannot be read as a result of this version."""
 
 
 class WeightsError(VoicemanError):

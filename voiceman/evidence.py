@@ -10,6 +10,11 @@ from typing import NotRequired, TypedDict
 EVIDENCE_SCHEMA = "voiceman.evidence/1"
 SUMMARY_SCHEMA = "voiceman.summary/1"
 RESULT_SCHEMA = "voiceman.result/1"
+# Stands wherever a score is shown.
+DISCLAIMER = (
+    "The score is a reading aid: it says where to look first. It is no verdict and no proof. "
+    "Its weights are uncalibrated; coverage says on which share of them it rests."
+)
 
 
 class WhisperWord(TypedDict):
@@ -151,9 +156,9 @@ class Component(TypedDict):
 class EvidenceItem(TypedDict):
     """One thing that a score rests on, with its time.
 
-    `points` are what the score of the item's utterance would lose without it. What several
-    items say together is counted once, so the points of all need not add up to the score.
-    `speaker` stands in the scores of speakers and recordings.
+    `points` are its part of the score of its utterance: those of all items together are that
+    score, up to rounding. `voiceman.analysis.scoring` says how they are shared out. `speaker`
+    stands in the scores of speakers and recordings.
     """
 
     start: float
@@ -168,9 +173,9 @@ class Score(TypedDict):
     """A score of 0 to 100 (None without any component) that shows what it rests on.
 
     `coverage` is the share of the weights whose components were available. `evidence` lists
-    what raised the score, most points first; a speaker's and a recording's holds the first of
-    all utterances. The weights are uncalibrated: a score is a reading aid, no verdict and no
-    proof.
+    what the score is made of, most points first; that of a speaker and of a recording, whose
+    score is that of the most notable utterance, holds the first 20 of all utterances. The
+    weights are uncalibrated: a score is a reading aid, no verdict and no proof.
     """
 
     value: float | None
@@ -182,9 +187,10 @@ class Score(TypedDict):
 class StressContribution(TypedDict):
     """One voice feature of an utterance beside the same speaker's other utterances.
 
-    `baseline` is their median. `z` is how far `value` lies above it, in robust standard
-    deviations; `contribution` (0 to 1) what of it counts as stress, in the direction in which
-    stress moves the feature.
+    `feature` is a name of `voice_features`, or "pause_share", the share of pauses in the
+    utterance. `baseline` is the median of the others; `z` is how far `value` lies above it, in
+    robust standard deviations. `contribution` (0 to 1) is what of it counts as stress, in the
+    direction in which stress moves the feature.
     """
 
     feature: str
@@ -198,7 +204,7 @@ class Stress(TypedDict):
     """How far a voice departs from the speaker's own in the direction of stress, 0 to 1.
 
     None where it could not be measured; `reason` says why, and else what it rests on.
-    `contributions` names every feature that was compared, the largest first.
+    `contributions` names every feature that departs far enough to count, the largest first.
     """
 
     value: float | None
@@ -356,6 +362,7 @@ class Summary(TypedDict):
 
     schema: str
     utterance_speakers: list[str]
+    utterance_assessments: list[Assessment]
     speakers: list[Speaker]
     speaker_turns: list[SpeakerTurn]
     speech: float | None

@@ -106,6 +106,18 @@ def weights_in_use(repository: Path) -> dict[str, ModelWeights]:
     return found
 
 
+def newest_weights(repository: Path, model: str) -> Path:
+    """The weights folder of a model's newest version, the one that Triton loads.
+
+    Raises:
+        WeightsError: the model has no weights.
+    """
+    found = sorted(repository.glob(f"{model}/*/weights/{MANIFEST_NAME}"), key=_version)
+    if not found:
+        raise WeightsError(f"{repository / model}: no weights; run voiceman-export {model}")
+    return found[-1].parent
+
+
 def _version(path: Path) -> int:
     """The version folder of `<model>/<version>/weights/manifest.json`."""
     version = path.parts[-3]

@@ -29,6 +29,7 @@ from voiceman.errors import (
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
+from voiceman_client.explain import explain as explained
 from voiceman_client.inputs import find_recordings
 from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
@@ -258,6 +259,37 @@ def enroll(
             click.echo(str(err), err=True)
             context.exit(_exit_code([err]))
     click.echo(f"{voices}: {name}, {voice.speech:.1f} s of speech", err=True)
+
+
+@main.command()
+@click.argument("path", metavar="RESULT", type=click.Path(path_type=Path))
+@click.option(
+    "--utterance",
+    "number",
+    type=click.IntRange(1),
+    help="Only this utterance, counted from 1 in the order of the result.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="How many utterances, highest score first.",
+)
+@click.pass_context
+def explain(context: click.Context, /, path: Path, number: int | None, top: int) -> None:
+    """Say step by step how the scores of RESULT, a .json that submit wrote, came about.
+
+    For the recording, its speakers and its most notable utterances: components, weights, the
+    evidence with its times, stress, and how words and voice fit. Needs no server.
+    """
+    try:
+        click.echo(explained(path, number, top), nl=False)
+    except InvalidRequestError as err:
+        raise click.UsageError(str(err)) from err
+    except VoicemanError as err:
+        click.echo(str(err), err=True)
+        context.exit(_exit_code([err]))
 
 
 @main.command()

@@ -12,8 +12,10 @@ from typing import Any, NotRequired, TypedDict, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from voiceman.analysis.recording_score import highest
 from voiceman.evidence import (
     RESULT_SCHEMA,
+    Assessment,
     Evidence,
     Flag,
     ModelWeights,
@@ -162,12 +164,18 @@ def assemble(
         voices: enrolled ones to compare the speakers with; None: nobody is compared.
     """
     speakers = iter(summary["utterance_speakers"] if summary else ())
+    assessments = iter(summary["utterance_assessments"] if summary else ())
+    windows: list[ResultWindow] = []
     utterances: list[Utterance] = []
     segments: list[ResultSegment] = []
     flags: list[Flag] = list(recording.flags)
     for item in heard:
-        spoken = [_utterance(found, item, next(speakers)) for found in item.evidence["utterances"]]
+        spoken = [
+            _utterance(found, item, next(speakers), next(assessments))
+            for found in item.evidence["utterances"]
+        ]
         utterances += spoken
+        windows.append(_window(item, spoken))
         segments += [_segment(found, item, spoken) for found in item.evidence["segments"]]
         flags += [_shifted(flag, item.span) for flag in item.evidence["flags"]]
     if not heard:
@@ -189,7 +197,7 @@ def assemble(
         score=summary["score"]
         if summary
         else Score(value=None, coverage=0.0, components=[], evidence=[]),
-        windows=sorted((_window(item) for item in heard), key=_when),
+        windows=sorted(windows, key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
         notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
@@ -255,9 +263,13 @@ def _shifted(item: _Timed, span: Span) -> _Timed:
     return copied
 
 
-def _utterance(found: Utterance, item: Heard, speaker: str) -> Utterance:
+def _utterance(found: Utterance, item: Heard, speaker: str, assessment: Assessment) -> Utterance:
+    """The utterance in times of the recording, with what only the whole recording tells."""
     utterance = _shifted(found, item.span)
     utterance["speaker"] = speaker
+    utterance["stress"] = assessment["stress"]
+    utterance["cross_validation"] = assessment["cross_validation"]
+    utterance["score"] = assessment["score"]
     utterance["words"] = [_shifted(word, item.span) for word in found["words"]]
     if found["f0_contour"] is not None:
         contour = found["f0_contour"].copy()
@@ -298,7 +310,7 @@ def _speaker_of(start: float, end: float, utterances: Sequence[Utterance]) -> st
     return max(sorted(seconds), key=seconds.__getitem__, default=None)
 
 
-def _window(item: Heard) -> ResultWindow:
+def _window(item: Heard, utterances: Sequence[Utterance]) -> ResultWindow:
     evidence = item.evidence
     return ResultWindow(
         start=round(item.span.start_s, _DIGITS),
@@ -311,7 +323,7 @@ def _window(item: Heard) -> ResultWindow:
         aligner=evidence["aligner"],
         speech=evidence["speech"],
         speech_with_text=evidence["speech_with_text"],
-        score=evidence["score"],
+        score=highest([utterance["score"] for utterance in utterances]),
         unavailable=evidence["unavailable"],
     )
 

@@ -1,4 +1,4 @@
-"""Export the scoring model's data: weights, thresholds and patterns."""
+"""Export the scoring model's data: weights, thresholds, patterns and lexicons."""
 
 import shutil
 from importlib.metadata import version
@@ -13,7 +13,7 @@ MODEL = "scoring"
 
 
 def export(repository: Path, *, force: bool = False) -> Export:
-    """Copy `scoring.toml` and `patterns/*.toml` of the core into the model's folder.
+    """Copy `scoring.toml`, `patterns/` and `sentiment/` of the core into the model's folder.
 
     Raises:
         WeightsError: the core's data is missing.
@@ -21,7 +21,8 @@ def export(repository: Path, *, force: bool = False) -> Export:
     with as_file(files("voiceman") / "data") as data:
         if not (data / "scoring.toml").is_file():
             raise WeightsError(f"{data / 'scoring.toml'}: missing; install voiceman again")
-        chosen = sorted([data / "scoring.toml", *(data / "patterns").glob("*.toml")])
+        tables = [*(data / "patterns").glob("*.toml"), *(data / "sentiment").glob("*.toml")]
+        chosen = sorted([data / "scoring.toml", *tables])
         hashes = hash_files(data)
         names = [path.relative_to(data).as_posix() for path in chosen]
         content = ", ".join(f"{name} {hashes[name][:12]}" for name in names)

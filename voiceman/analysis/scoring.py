@@ -1,4 +1,4 @@
-"""The score of an utterance: 0 to 100, with the components that it rests on.
+"""The score of an utterance: 0 to 100, with the components and the evidence that it rests on.
 
 A score is a reading aid that says where to look first. It is no verdict and no proof: nothing
 in it was calibrated against labelled cases.
@@ -6,65 +6,34 @@ in it was calibrated against labelled cases.
 Components are joined by the complementary product, 100 (1 - Π (1 - weight · value)), over the
 available ones. So the score is bounded, does not depend on any order, and never falls when a
 value rises or a component is added: calm speech does not take back what the words say. A
-weighted mean would fall whenever a model that found nothing becomes available.
+weighted mean would fall whenever a model that found nothing becomes available. (Another utterance
+belongs to the voice that stress is measured against, so it may move the stress of others.)
+
+The score's points are shared out to the evidence in proportion to -log(1 - weight · value), and
+those of the words to their findings in proportion to -log(1 - severity · weight): what closes
+more of the distance to 100 has more of them, equal things have equal points, and all of them
+together are the score. What the score would lose without an item is no such measure: of two
+equally grave threats either could be missed, and both would seem to be worth nothing.
 """
 
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from voiceman.analysis.pattern_tables import Tables, load_tables
-from voiceman.errors import WeightsError
-from voiceman.evidence import Component, Finding, Score
+from voiceman.analysis.recording_score import in_order_of_points
+from voiceman.analysis.scoring_tables import Scale, Weights
+from voiceman.evidence import Component, EvidenceItem, Finding, Score, Stress
 
-DISCLAIMER = (
-    "The score is a reading aid: it says where to look first. It is no verdict and no proof. "
-    "Its weights are uncalibrated; coverage says on which share of them it rests."
-)
-COMPONENT_NAMES = ("crime_language", "anger", "arousal", "negative_valence", "voice_stress")
+NEEDS_RECORDING = "needs the speaker's other utterances: known for whole recordings only"
 # Which output of which model a component counts.
 _EMOTION_OUTPUTS = {
     "anger": ("emotion_categorical", "anger"),
     "arousal": ("emotion_dimensional", "arousal"),
     "negative_valence": ("emotion_dimensional", "valence"),
 }
-NEEDS_BASELINE = "needs the speaker's own baseline, which this version does not measure"
-
 _DIGITS = 4
-
-
-@dataclass(frozen=True)
-class ComponentWeight:
-    """How one component counts; all numbers are uncalibrated.
-
-    Attributes:
-        weight: 0 to 1, the share of the distance to 100 that it takes at value 1.
-        low: the model's output at which its value is 0.
-        high: the output at which its value is 1; may lie below `low`.
-        uncalibrated: what the numbers rest on, in a sentence.
-    """
-
-    weight: float
-    low: float
-    high: float
-    uncalibrated: str
-
-    def value(self, output: float) -> float:
-        """The component's value, 0 to 1, of a model's output."""
-        return min(1.0, max(0.0, (output - self.low) / (self.high - self.low)))
-
-
-Weights = Mapping[str, ComponentWeight]
-
-
-@dataclass(frozen=True)
-class ScoringTables:
-    """Everything that scoring reads from its weights folder."""
-
-    weights: Weights
-    patterns: Tables
+_POINT_DIGITS = 2
+_LEAST_REST = 1e-9  # of the distance to 100; keeps the logarithm of a full component finite
 
 
 @dataclass(frozen=True)
@@ -72,64 +41,44 @@ class Observed:
     """What the models found in one utterance; None where they have no answer.
 
     Attributes:
+        start: of the utterance, seconds.
+        end: of the utterance, seconds.
         findings: hits of the crime-language patterns, also an empty list.
+        finding_times: start and end of every finding, seconds.
         emotion_dimensional: arousal, dominance, valence by name, about 0 to 1.
         emotion_categorical: probability by category.
+        stress: of the voice against the speaker's own; None: only a window is known.
         unavailable: reason by model or component for everything that is None.
     """
 
+    start: float
+    end: float
     findings: Sequence[Finding] | None
+    finding_times: Sequence[tuple[float, float]]
     emotion_dimensional: Mapping[str, float] | None
     emotion_categorical: Mapping[str, float] | None
+    stress: Stress | None
     unavailable: Mapping[str, str]
-
-
-def load_scoring(folder: Path) -> ScoringTables:
-    """Read `scoring.toml` and `patterns/` of a folder.
-
-    Raises:
-        WeightsError: a file is missing or breaks the format; names the file.
-    """
-    path = folder / "scoring.toml"
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))["components"]
-        weights = {
-            name: ComponentWeight(
-                float(entries[name]["weight"]),
-                float(entries[name]["from"]),
-                float(entries[name]["to"]),
-                str(entries[name]["uncalibrated"]),
-            )
-            for name in COMPONENT_NAMES
-        }
-    except FileNotFoundError as err:
-        raise WeightsError(f"{path}: missing; run voiceman-export scoring") from err
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as err:
-        raise WeightsError(f"{path}: not a table of weights: {err!r}") from err
-    for name, weight in weights.items():
-        if not 0 <= weight.weight <= 1 or weight.low == weight.high:
-            raise WeightsError(f"{path}: {name}: weight must be 0 to 1, from and to must differ")
-    return ScoringTables(weights, load_tables(folder / "patterns"))
 
 
 def score_utterance(observed: Observed, weights: Weights) -> Score:
     """Score one utterance from what the models found in it."""
-    stress = weights["voice_stress"].weight
-    return combine(
-        [
-            _crime_language(observed, weights["crime_language"]),
-            *(_emotion(name, observed, weights[name]) for name in _EMOTION_OUTPUTS),
-            Component(name="voice_stress", value=None, weight=stress, reason=NEEDS_BASELINE),
-        ]
-    )
+    components = [
+        _crime_language(observed, weights["crime_language"]),
+        *(_emotion(name, observed, weights[name]) for name in _EMOTION_OUTPUTS),
+        _voice_stress(observed.stress, weights["voice_stress"]),
+    ]
+    score = combine(components)
+    score["evidence"] = sorted(_evidence(observed, score), key=in_order_of_points)
+    return score
 
 
-def _crime_language(observed: Observed, weight: ComponentWeight) -> Component:
+def _crime_language(observed: Observed, weight: Scale) -> Component:
     """1 - Π (1 - severity · weight) over the hits: each closes a part of the distance to 1."""
     if observed.findings is None:
         reason = observed.unavailable.get("crime_language", "no text")
         return Component(name="crime_language", value=None, weight=weight.weight, reason=reason)
-    rest = math.prod(1 - hit["severity"] * hit["weight"] for hit in observed.findings)
+    rest = math.prod(sorted(1 - hit["severity"] * hit["weight"] for hit in observed.findings))
     return Component(
         name="crime_language",
         value=round(weight.value(1 - rest), _DIGITS),
@@ -146,14 +95,12 @@ def _describe(hit: Finding) -> str:
     )
 
 
-def _emotion(name: str, observed: Observed, weight: ComponentWeight) -> Component:
+def _emotion(name: str, observed: Observed, weight: Scale) -> Component:
     """A component that is one output of one emotion model, mapped to 0 to 1."""
     model, output = _EMOTION_OUTPUTS[name]
-    values = {
-        "emotion_categorical": observed.emotion_categorical,
-        "emotion_dimensional": observed.emotion_dimensional,
-    }[model]
-    if values is None:
+    categorical = model == "emotion_categorical"
+    values = observed.emotion_categorical if categorical else observed.emotion_dimensional
+    if values is None or not math.isfinite(values[output]):
         reason = observed.unavailable.get(model, f"no answer from {model}")
         return Component(name=name, value=None, weight=weight.weight, reason=reason)
     return Component(
@@ -164,31 +111,76 @@ def _emotion(name: str, observed: Observed, weight: ComponentWeight) -> Componen
     )
 
 
+def _voice_stress(stress: Stress | None, weight: Scale) -> Component:
+    if stress is None or stress["value"] is None:
+        reason = stress["reason"] if stress else NEEDS_RECORDING
+        return Component(name="voice_stress", value=None, weight=weight.weight, reason=reason)
+    counted = [item for item in stress["contributions"] if item["contribution"] > 0]
+    named = ", ".join(f"{item['feature']} z {item['z']:+.1f}" for item in counted)
+    return Component(
+        name="voice_stress",
+        value=round(weight.value(stress["value"]), _DIGITS),
+        weight=weight.weight,
+        reason=f"{named or 'no feature departs from the speaker’s own'} ({stress['reason']})",
+    )
+
+
 def combine(components: Sequence[Component]) -> Score:
     """Join components by the complementary product; None without any available one."""
-    total = sum(component["weight"] for component in components)
-    values = sorted(
-        component["weight"] * component["value"]
-        for component in components
-        if component["value"] is not None
-    )
-    available = sum(c["weight"] for c in components if c["value"] is not None)
-    score = 100 * (1 - math.prod(1 - value for value in values)) if values else None
+    total = available = 0.0
+    values: list[float] = []
+    for component in components:
+        total += component["weight"]
+        if component["value"] is not None:
+            available += component["weight"]
+            values.append(component["weight"] * component["value"])
+    # In a fixed order: products of floats depend on it in their last digits.
+    rest = math.prod([1 - value for value in sorted(values)])
     return Score(
-        value=None if score is None else round(score, 1),
+        value=round(100 * (1 - rest), 1) if values else None,
         coverage=round(available / total, _DIGITS) if total > 0 else 0.0,
         components=list(components),
         evidence=[],
     )
 
 
-def highest(scores: Sequence[Score]) -> Score:
-    """The score of many: a window is as notable as its most notable utterance.
+def _evidence(observed: Observed, score: Score) -> Iterator[EvidenceItem]:
+    """The items that have points; see the module for how these are shared out."""
+    parts = [
+        (part, _closed(part["weight"] * part["value"]))
+        for part in score["components"]
+        if part["value"]
+    ]
+    total = math.fsum(closed for _, closed in parts)
+    for part, closed in parts:
+        points = (score["value"] or 0.0) * closed / total if total > 0 else 0.0
+        if part["name"] == "crime_language":
+            yield from _finding_items(observed, points)
+        else:
+            yield EvidenceItem(
+                start=observed.start,
+                end=observed.end,
+                component=part["name"],
+                points=round(points, _POINT_DIGITS),
+                detail=part["reason"],
+            )
 
-    Utterances that say nothing never dilute it. Among equal ones the first counts, and the
-    components say which passage it was.
-    """
-    known = [score for score in scores if score["value"] is not None]
-    if not known:
-        return Score(value=None, coverage=0.0, components=[], evidence=[])
-    return max(known, key=lambda score: score["value"] or 0.0)
+
+def _finding_items(observed: Observed, points: float) -> Iterator[EvidenceItem]:
+    findings = observed.findings or ()
+    closed = [_closed(hit["severity"] * hit["weight"]) for hit in findings]
+    total = math.fsum(closed)
+    for hit, part, (start, end) in zip(findings, closed, observed.finding_times, strict=True):
+        if part > 0:
+            yield EvidenceItem(
+                start=start,
+                end=end,
+                component="crime_language",
+                points=round(points * part / total, _POINT_DIGITS),
+                detail=_describe(hit),
+            )
+
+
+def _closed(value: float) -> float:
+    """-log of what a value of 0 to 1 leaves of the distance to 1."""
+    return -math.log(max(1 - value, _LEAST_REST))

@@ -1,9 +1,4 @@
-"""One recording from its windows: speakers, their voices, and the scores added up.
-
-A speaker, and the recording, is as notable as the most notable utterance: means would bury one
-grave sentence in an hour of small talk. Its components are shown with their means over all
-utterances, weighted by duration. Coverage is measured over all utterances, weighted likewise.
-"""
+"""One recording from its windows: speakers, their voices, and the scores added up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +6,26 @@ from itertools import accumulate
 
 import numpy as np
 
+from voiceman.analysis.assessment import assess
 from voiceman.analysis.coverage import SHARE, add_up, why_unknown
 from voiceman.analysis.recording_options import RecordingOptions
+from voiceman.analysis.recording_score import Scored, score_many
+from voiceman.analysis.scoring_tables import AssessmentTables
 from voiceman.analysis.speaker_turns import name_turns
 from voiceman.analysis.speakers import UNKNOWN, Floats, Speech, label_speakers
 from voiceman.contracts import VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import (
     SUMMARY_SCHEMA,
-    Component,
+    Assessment,
     Evidence,
-    Score,
+    EvidenceItem,
     Speaker,
     Summary,
     Utterance,
 )
+
+_DIGITS = 3  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class _Spoken:
     """An utterance with its place in the recording."""
 
     utterance: Utterance
+    language: str
     start: float
     end: float
     channel: int | None
@@ -43,7 +44,10 @@ class _Spoken:
 
 
 def summarise(
-    windows: Sequence[Evidence | None], embeddings: Floats, options: RecordingOptions
+    windows: Sequence[Evidence | None],
+    embeddings: Floats,
+    options: RecordingOptions,
+    tables: AssessmentTables,
 ) -> Summary:
     """Sum up a recording.
 
@@ -51,6 +55,7 @@ def summarise(
         windows: EVIDENCE of every window in order; None: the window has none.
         embeddings: [u, 192] SPEAKER_EMBEDDING of all windows' utterances in their order.
         options: see `voiceman.analysis.recording_options`.
+        tables: weights, thresholds and lexicons.
 
     Raises:
         InvalidRequestError: the numbers of windows, starts, channels or embeddings differ.
@@ -67,6 +72,16 @@ def summarise(
     channels = [item.channel for item in spoken]
     speech = Speech(embeddings, spans, channels)
     labels = label_speakers(speech, options.count)
+    assessments = assess(
+        [item.utterance for item in spoken],
+        [item.language for item in spoken],
+        list(zip(labels, channels, strict=True)),
+        tables,
+    )
+    scored = [
+        _scored(item, name, assessment)
+        for item, name, assessment in zip(spoken, labels, assessments, strict=True)
+    ]
     heard = [window for window in windows if window]
     unavailable: dict[str, str] = {}
     for window in heard:
@@ -85,14 +100,22 @@ def summarise(
     return Summary(
         schema=SUMMARY_SCHEMA,
         utterance_speakers=labels,
+        utterance_assessments=[
+            _in_recording(assessment, item)
+            for assessment, item in zip(assessments, scored, strict=True)
+        ],
         speakers=[
-            _speaker(name, [s for s, label in zip(spoken, labels, strict=True) if label == name])
+            _speaker(
+                name,
+                [item for item, label in zip(spoken, labels, strict=True) if label == name],
+                [item for item in scored if item.speaker == name],
+            )
             for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
         ],
         speaker_turns=name_turns(options.turns or (), speech, labels),
         speech=speech_s,
         speech_with_text=with_text,
-        score=_score(spoken),
+        score=score_many(scored),
         unavailable=unavailable,
     )
 
@@ -108,13 +131,40 @@ def _place(windows: Sequence[Evidence | None], options: RecordingOptions) -> lis
                 f"RECORDING_OPTIONS: {name} has {len(values)} items for {len(windows)} windows"
             )
     return [
-        _Spoken(utterance, start + utterance["start"], start + utterance["end"], channel)
+        _Spoken(
+            utterance,
+            window["language"] if window else "",
+            start + utterance["start"],
+            start + utterance["end"],
+            channel,
+        )
         for window, start, channel in zip(windows, starts, channels, strict=True)
         for utterance in (window["utterances"] if window else ())
     ]
 
 
-def _speaker(name: str, spoken: Sequence[_Spoken]) -> Speaker:
+def _scored(item: _Spoken, speaker: str, assessment: Assessment) -> Scored:
+    """The score of an utterance with its evidence in times of the recording."""
+    score = assessment["score"].copy()
+    score["evidence"] = [_shifted(part, item) for part in score["evidence"]]
+    return Scored(speaker, item.start, item.duration, score)
+
+
+def _shifted(part: EvidenceItem, item: _Spoken) -> EvidenceItem:
+    shift_s = item.start - item.utterance["start"]
+    shifted = part.copy()
+    shifted["start"] = round(part["start"] + shift_s, _DIGITS)
+    shifted["end"] = round(part["end"] + shift_s, _DIGITS)
+    return shifted
+
+
+def _in_recording(assessment: Assessment, scored: Scored) -> Assessment:
+    copied = assessment.copy()
+    copied["score"] = scored.score
+    return copied
+
+
+def _speaker(name: str, spoken: Sequence[_Spoken], scored: Sequence[Scored]) -> Speaker:
     channels = {item.channel for item in spoken}
     return Speaker(
         id=name,
@@ -122,7 +172,7 @@ def _speaker(name: str, spoken: Sequence[_Spoken]) -> Speaker:
         speech=round(sum(item.duration for item in spoken), 3),
         channel=channels.pop() if len(channels) == 1 else None,
         voice_features={feature: _mean(spoken, feature) for feature in VOICE_FEATURE_NAMES},
-        score=_score(spoken),
+        score=score_many(scored),
     )
 
 
@@ -135,44 +185,3 @@ def _mean(spoken: Sequence[_Spoken], feature: str) -> float | None:
     ]
     total = sum(duration for duration, _ in measured)
     return sum(duration * value for duration, value in measured) / total if total else None
-
-
-def _score(spoken: Sequence[_Spoken]) -> Score:
-    """The highest score, with means and coverage over all utterances."""
-    top = max(spoken, key=lambda item: item.utterance["score"]["value"] or 0.0, default=None)
-    if top is None:
-        return Score(value=None, coverage=0.0, components=[], evidence=[])
-    scores = [(item.duration, item.utterance["score"]) for item in spoken]
-    total = sum(duration for duration, _ in scores)
-    covered = sum(duration * score["coverage"] for duration, score in scores)
-    best = top.utterance["score"]
-    return Score(
-        value=best["value"],
-        coverage=round(covered / total, 4) if total else 0.0,
-        components=[_with_mean(component, top, spoken) for component in best["components"]],
-        evidence=[],
-    )
-
-
-def _with_mean(component: Component, top: _Spoken, spoken: Sequence[_Spoken]) -> Component:
-    """The component of the top utterance, its reason with place and mean over all."""
-    known = [
-        (item.duration, part["value"])
-        for item in spoken
-        for part in item.utterance["score"]["components"]
-        if part["name"] == component["name"] and part["value"] is not None
-    ]
-    heard = sum(duration for duration, _ in known)
-    if not heard:
-        return component
-    mean = sum(duration * value for duration, value in known) / heard
-    reason = (
-        f"{component['reason']} (utterance at {top.start:.1f} s; "
-        f"mean {mean:.2f} over {len(known)} of {len(spoken)} utterances, {heard:.1f} s)"
-    )
-    return Component(
-        name=component["name"],
-        value=component["value"],
-        weight=component["weight"],
-        reason=reason,
-    )

@@ -10,19 +10,17 @@ import numpy.typing as npt
 from voiceman.analysis.coverage import detected_speech, measure, why_unknown
 from voiceman.analysis.crime_language import find
 from voiceman.analysis.f0_contour import contour_of
+from voiceman.analysis.finding_times import join_words, locate
 from voiceman.analysis.overlap import covered_s, find_overlaps
 from voiceman.analysis.pattern_tables import Tables
-from voiceman.analysis.scoring import (
-    DISCLAIMER,
-    Observed,
-    ScoringTables,
-    highest,
-    score_utterance,
-)
+from voiceman.analysis.recording_score import highest
+from voiceman.analysis.scoring import Observed, score_utterance
+from voiceman.analysis.scoring_tables import ScoringTables
 from voiceman.analysis.utterances import assign_words, check_turns, words_of
 from voiceman.contracts import EMOTION_CATEGORIES, EMOTION_DIMENSIONS, VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError
 from voiceman.evidence import (
+    DISCLAIMER,
     EVIDENCE_SCHEMA,
     AlignedTranscript,
     Evidence,
@@ -31,7 +29,6 @@ from voiceman.evidence import (
     Utterance,
     Word,
 )
-from voiceman.languages import WITHOUT_SPACES
 from voiceman.status import Status
 
 Float32s = npt.NDArray[np.float32]
@@ -218,7 +215,7 @@ def _utterance(
     tables: ScoringTables,
 ) -> Utterance:
     start, end = (round(float(edge), _DIGITS) for edge in np.nan_to_num(found.utterances[index]))
-    text = _join(words, language)
+    text = join_words(words, language)
     unavailable = _reasons(found, index)
     findings = None
     if reason := _why_unread(text, language, tables.patterns):
@@ -227,7 +224,16 @@ def _utterance(
         findings = find_crimes(text, language, tables.patterns)
     dimensional = _complete(found.emotion_dimensional, index)
     categorical = _complete(found.emotion_categorical, index)
-    observed = Observed(findings, dimensional, categorical, unavailable)
+    observed = Observed(
+        start,
+        end,
+        findings,
+        locate(findings or (), words, language, (start, end)),
+        dimensional,
+        categorical,
+        None,
+        unavailable,
+    )
     return Utterance(
         start=start,
         end=end,
@@ -242,11 +248,6 @@ def _utterance(
         score=score_utterance(observed, tables.weights),
         unavailable=unavailable,
     )
-
-
-def _join(words: Sequence[Word], language: str) -> str:
-    between = "" if language in WITHOUT_SPACES else " "
-    return between.join(word["word"].strip() for word in words)
 
 
 def _why_unread(text: str, language: str, patterns: Tables) -> str:

@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 
 from voiceman import contracts
 from voiceman.analysis import window_evidence as evidence
-from voiceman.analysis.scoring import load_scoring
+from voiceman.analysis.scoring_tables import load_scoring
 from voiceman.manifest import weights_in_use
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one, weights_folder
 

@@ -76,10 +76,28 @@ def segment(start, end, text, words):
     return {**times, "text": text, "avg_logprob": -0.2, "words": words}
 
 
+def assessment(score=SCORE):
+    item = {"feature": "f0_mean_hz", "value": 9.0, "baseline": 8.0, "z": 2.5, "contribution": 0.1}
+    return {
+        "stress": {"value": 0.1, "reason": "beside 9 others", "contributions": [item]},
+        "cross_validation": {
+            "agreement": 0.5,
+            "reason": "compared: stress",
+            "sentiment": 0.0,
+            "intensity": 0.6,
+            "menace": None,
+            "comparisons": [{"reading": "stress", "claimed": 0.6, "heard": 0.1, "weight": 0.5}],
+            "discrepancies": [{"name": "calm_words_high_arousal", "detail": "arousal 0.90"}],
+        },
+        "score": score,
+    }
+
+
 def summary(*speakers):
     return {
         "schema": "voiceman.summary/1",
         "utterance_speakers": list(speakers),
+        "utterance_assessments": [assessment() for _ in speakers],
         "speakers": [
             {
                 "id": speaker,
@@ -156,6 +174,20 @@ def test_speakers_of_words_and_segments_are_those_of_the_utterances(conversation
     assert [u["speaker"] for u in conversation["utterances"]] == ["A", "B", "A"]
     assert [w["speaker"] for w in conversation["word_segments"]] == ["A", "A", "B", "A"]
     assert [s["speaker"] for s in conversation["segments"]] == ["A", "A"]
+
+
+def test_utterances_and_windows_bear_the_scores_of_the_whole_recording():
+    item = {"start": 40.0, "end": 41.0, "component": "anger", "points": 30.0, "detail": "loud"}
+    scores = [SCORE, SCORE | {"value": 30.0, "evidence": [item]}, SCORE | {"value": 12.0}]
+    windows = [heard(0, 9, [], [utterance(0, 1, "a")]), heard(40, 50, [], [])]
+    windows[1].evidence["utterances"] = [utterance(0, 1, "b"), utterance(2, 3, "c")]
+    whole = summary("A", "B", "A") | {"utterance_assessments": [assessment(s) for s in scores]}
+    result = assemble(recording(), windows, whole, MADE)
+    jsonschema.Draft202012Validator(schema()).validate(result)
+    assert [u["score"]["value"] for u in result["utterances"]] == [None, 30.0, 12.0]
+    assert [w["score"]["value"] for w in result["windows"]] == [None, 30.0]
+    assert result["utterances"][1]["stress"] == assessment()["stress"]
+    assert result["utterances"][1]["cross_validation"] == assessment()["cross_validation"]
 
 
 def test_the_language_is_the_one_spoken_longest(conversation):

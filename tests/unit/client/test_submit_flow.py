@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media import tone, write_sound
-from test_result import MADE, SCORE, segment, utterance
+from test_result import MADE, SCORE, assessment, segment, utterance
 
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
@@ -85,6 +85,7 @@ class FakeServer:
             SUMMARY=text(
                 {
                     "utterance_speakers": speakers,
+                    "utterance_assessments": [assessment()] * len(speakers),
                     "speakers": [],
                     "speaker_turns": [],
                     "speech": 1.0,

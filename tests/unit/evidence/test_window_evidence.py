@@ -10,11 +10,11 @@ from hypothesis.extra import numpy as arrays
 
 from voiceman.analysis import window_evidence as we
 from voiceman.analysis.pattern_tables import DATA_FOLDER
-from voiceman.analysis.scoring import load_scoring
+from voiceman.analysis.scoring_tables import load_scoring
 from voiceman.contracts import VOICE_FEATURE_NAMES
-from voiceman.errors import InvalidRequestError
+from voiceman.errors import InvalidRequestError, WeightsError
 from voiceman.evidence import Evidence, ModelWeights, Utterance
-from voiceman.manifest import Manifest, weights_in_use
+from voiceman.manifest import Manifest, newest_weights, weights_in_use
 from voiceman.status import Status
 
 TABLES = load_scoring(DATA_FOLDER.parent)
@@ -286,3 +286,13 @@ def test_the_weights_that_set_the_word_times_are_named_with_their_language():
     heard = json.dumps({**json.loads(transcript("네")), "aligner_weights": weights})
     evidence = we.gather(found(heard, [(0, 1)]), TABLES, {})
     assert evidence["models"] == {"word_alignment/ko": weights}
+
+
+def test_the_newest_weights_of_another_model_are_found(tmp_path):
+    with pytest.raises(WeightsError, match="scoring: no weights; run voiceman-export scoring"):
+        newest_weights(tmp_path, "scoring")
+    for version in (9, 10):
+        folder = tmp_path / "scoring" / str(version) / "weights"
+        folder.mkdir(parents=True)
+        Manifest("scoring", "scoring", "1", "MIT", "", "none", {"a": "0" * 64}).write(folder)
+    assert newest_weights(tmp_path, "scoring") == folder
