@@ -67,7 +67,9 @@ def written(tmp_path):
         result["provenance"]["source"]["file"] = str(sound)
         path = tmp_path / "call.json"
         path.write_text(json.dumps(result), encoding="utf-8")
-        done = CliRunner().invoke(main, ["report", str(path), "--format", "html", *options])
+        done = CliRunner().invoke(
+            main, ["report", str(path), "-o", str(tmp_path), "--format", "html", *options]
+        )
         assert done.exit_code == 0, done.stderr
         return path.with_suffix(".html")
 
@@ -262,7 +264,9 @@ def test_five_thousand_lines_are_filtered_and_opened(written, opened):
 
 def test_a_case_leads_to_its_reports(written, opened, tmp_path):
     written(conversation())
-    done = CliRunner().invoke(main, ["report", "--case", str(tmp_path), "--format", "html"])
+    done = CliRunner().invoke(
+        main, ["report", "--case", str(tmp_path), "-o", str(tmp_path), "--format", "html"]
+    )
     page = opened(tmp_path / "case-report.html")
     assert done.exit_code == 0
     assert page.evaluate(LOW_CONTRAST) == []

@@ -4,22 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
 from voiceman_client.report.documents import read_json, shown
+from voiceman_client.report.failures import (
+    ERROR_SUFFIX,
+    Failure,
+    failure,
+    told_by_error_file,
+    told_by_log,
+)
 from voiceman_client.report.view import CategoryCount, View, count_categories
-
-_ERROR_SUFFIX = "_error.json"  # `<id>_error.json`: why a recording has no result
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A recording without a result, or a file that should be one and cannot be read."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class Found:
 
 
 def look_through(folder: Path, read: Callable[[Path], View]) -> Found:
-    """Read every `*.json` of a folder, not of those inside it.
+    """Read every `*.json` of a folder, not of those inside it, and what it says of failures.
 
     Args:
         folder: where the results are.
@@ -87,7 +83,7 @@ def look_through(folder: Path, read: Callable[[Path], View]) -> Found:
         ResultUnreadableError: the folder cannot be listed.
     """
     views: list[View] = []
-    failures: list[Failure] = []
+    failures = told_by_log(folder)
     others: list[str] = []
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
@@ -96,14 +92,14 @@ def look_through(folder: Path, read: Callable[[Path], View]) -> Found:
     for path in paths:
         try:
             parsed = read_json(path)[1]
-            if path.name.endswith(_ERROR_SUFFIX):
-                failures.append(_failure(path, parsed))
+            if path.name.endswith(ERROR_SUFFIX):
+                failures.append(told_by_error_file(path, parsed))
             elif isinstance(parsed, dict) and "schema" in parsed and _is_result(parsed["schema"]):
                 views.append(read(path))
             else:
                 others.append(shown(path.name))
         except ResultUnreadableError as err:
-            failures.append(Failure(shown(path.name), shown(str(err))))
+            failures.append(failure(path.name, str(err)))
     return Found(views, failures, others)
 
 
@@ -135,14 +131,6 @@ def sum_up(folder: Path, found: Found, links: Mapping[Path, Mapping[str, str]]) 
 def _is_result(schema: object) -> bool:
     """Whether a document says that it is a result, of whatever version."""
     return isinstance(schema, str) and schema.startswith(RESULT_SCHEMA.rpartition("/")[0] + "/")
-
-
-def _failure(path: Path, parsed: object) -> Failure:
-    """What an error file says; its fields are the writer's."""
-    fields = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {"error": parsed}
-    name = fields.get("file") or fields.get("path") or path.name.removesuffix(_ERROR_SUFFIX)
-    reason = fields.get("error") or fields.get("message") or fields.get("reason") or fields
-    return Failure(shown(str(name)), shown(str(reason)))
 
 
 def _rank(entry: Entry) -> tuple[float, str]:

@@ -29,8 +29,10 @@ _EXISTING = click.Path(path_type=Path, exists=True)
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports"),
+    show_default=True,
     metavar="DIR",
-    help="Folder for the reports; made when missing.  [default: beside each result]",
+    help="Folder for the reports; made when missing. That of the results stays as it is.",
 )
 @click.option(
     "--format",
@@ -70,7 +72,7 @@ def report(
     *,
     results: tuple[Path, ...],
     case: Path | None,
-    output: Path | None,
+    output: Path,
     formats: tuple[str, ...],
     lang: str | None,
     audio: Path | None,

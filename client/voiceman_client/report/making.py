@@ -49,7 +49,7 @@ class Maker:
     embed_audio: bool = False
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def of_results(self, paths: Sequence[Path], output: Path | None) -> Iterator[Outcome]:
+    def of_results(self, paths: Sequence[Path], output: Path) -> Iterator[Outcome]:
         """Write the reports of results; yields each file, or why there is none.
 
         Raises:
@@ -58,11 +58,11 @@ class Maker:
         names = report_names(paths)
         for path in paths:
             try:
-                yield from self._write(checked_view(path), output or path.parent, names[path])
+                yield from self._write(checked_view(path), output, names[path])
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err
 
-    def of_case(self, folder: Path, output: Path | None) -> Iterator[Outcome]:
+    def of_case(self, folder: Path, output: Path) -> Iterator[Outcome]:
         """Write the reports of the results in a folder, and the one over all of them.
 
         Raises:
@@ -71,19 +71,18 @@ class Maker:
             ResultNotWrittenError: the report over all of them cannot be written.
         """
         found = look_through(folder, checked_view)
-        target = output or folder
         names = report_names([item.document.path for item in found.views])
         links: dict[Path, dict[str, str]] = {}
         for item in found.views:
             path = item.document.path
             links[path] = {}
             try:
-                for written in self._write(item, target, names[path]):
+                for written in self._write(item, output, names[path]):
                     links[path][written.suffix[1:]] = quote(os.fsencode(written.name))
                     yield written
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err
-        yield from self._write_case(sum_up(folder.absolute(), found, links), target, names.values())
+        yield from self._write_case(sum_up(folder.absolute(), found, links), output, names.values())
 
     def _write(self, shown: View, folder: Path, name: str) -> Iterator[Path]:
         recording = recording_of(shown.result, self.audio)
@@ -98,7 +97,9 @@ class Maker:
                 )
             except _WRONG_SHAPE as err:
                 raise _wrong(shown.document.path, err) from err
-            yield write_whole(folder / f"{name}.{kind}", content)
+            path = folder / f"{name}.{kind}"
+            write_whole(path, content)
+            yield path
 
     def _write_case(self, case: Case, folder: Path, taken: Iterable[str]) -> Iterator[Path]:
         languages = Counter(entry.view.result["language"] for entry in case.entries)
@@ -112,7 +113,9 @@ class Maker:
                 if kind == "html"
                 else case_pdf(case, self._fonts, messages, self.made_at)
             )
-            yield write_whole(folder / f"{name}.{kind}", content)
+            path = folder / f"{name}.{kind}"
+            write_whole(path, content)
+            yield path
 
     @cached_property
     def _fonts(self) -> Fonts:

@@ -19,8 +19,12 @@ def run(*arguments):
     return CliRunner().invoke(main, ["report", *map(str, arguments)])
 
 
+def told(*lines):
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     """Two results, an error, a document of another kind and half a file."""
     sound = tmp_path / "통화 1.wav"
     sound.write_bytes(SOUND)
@@ -31,17 +35,18 @@ def folder(tmp_path):
     (tmp_path / "gone_error.json").write_text('{"file": "gone.m4a", "error": "no sound track"}')
     (tmp_path / "job_summary.json").write_text('{"done": 2}')
     (tmp_path / "half.json").write_text('{"schema": "voiceman.res')
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_html_and_pdf_lie_beside_the_result(folder, korean_font):
+def test_html_and_pdf_lie_in_a_folder_of_their_own(folder, korean_font):
     done = run(folder / "call.json", "--font", korean_font)
     assert done.exit_code == 0
-    assert done.stdout.splitlines() == [str(folder / "call.html"), str(folder / "call.pdf")]
-    assert (folder / "call.pdf").read_bytes().startswith(b"%PDF")
-    page = (folder / "call.html").read_text(encoding="utf-8")
+    assert done.stdout.splitlines() == ["reports/call.html", "reports/call.pdf"]
+    assert (folder / "reports/call.pdf").read_bytes().startswith(b"%PDF")
+    page = (folder / "reports/call.html").read_text(encoding="utf-8")
     assert '<html lang="ko">' in page
-    assert 'src="%ED%86%B5%ED%99%94%201.wav"' in page
+    assert 'src="../%ED%86%B5%ED%99%94%201.wav"' in page
     assert "일치: 지금의 파일이 분석한 파일과 같습니다" in page
 
 
@@ -62,9 +67,10 @@ def test_another_folder_and_embedding(folder):
     (folder / "통화 1.wav").rename(copies / "통화 1.wav")
     arguments = (folder / "call.json", "--format", "html", "--audio", copies)
     assert run(*arguments).exit_code == 0
-    assert 'src="copies/%ED%86' in (folder / "call.html").read_text(encoding="utf-8")
+    page = (folder / "reports/call.html").read_text(encoding="utf-8")
+    assert 'src="../copies/%ED%86' in page
     assert run(*arguments, "--embed-audio").exit_code == 0
-    page = (folder / "call.html").read_text(encoding="utf-8")
+    page = (folder / "reports/call.html").read_text(encoding="utf-8")
     assert 'src="data:audio/wav;base64,UklGR' in page
 
 
@@ -72,7 +78,7 @@ def test_what_cannot_be_embedded_is_a_failure_by_name(folder):
     done = run(folder / "quiet.json", "--format", "html", "--embed-audio")
     assert done.exit_code == 1
     assert "the recording cannot be read" in done.stderr
-    assert not (folder / "quiet.html").exists()
+    assert not (folder / "reports/quiet.html").exists()
 
 
 def test_one_bad_result_harms_no_other(folder):
@@ -82,7 +88,7 @@ def test_one_bad_result_harms_no_other(folder):
     names = ["half.json", "twisted.json", "missing.json", "call.json"]
     done = run(*(folder / name for name in names), "--format", "html")
     assert done.exit_code == 1
-    assert done.stdout.splitlines() == [str(folder / "call.html")]
+    assert done.stdout.splitlines() == ["reports/call.html"]
     for name in names[:3]:
         assert f"failed: {folder / name}: " in done.stderr
 
@@ -93,10 +99,10 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
     done = run("--case", folder, "--font", korean_font, "--lang", "en")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[-2:] == [
-        str(folder / "case-report.html"),
-        str(folder / "case-report.pdf"),
+        "reports/case-report.html",
+        "reports/case-report.pdf",
     ]
-    page = (folder / "case-report.html").read_text(encoding="utf-8")
+    page = (folder / "reports/case-report.html").read_text(encoding="utf-8")
     links = re.findall(r'<a href="([^#"]+)"', page)
     assert links[:2] == ["call.html", "call.pdf"]
     assert "nulls%20%26%20more.html" in links
@@ -108,6 +114,22 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
         "unknown 2, Korean 1",
     ):
         assert text in page
+
+
+def test_the_log_of_runs_tells_what_failed_and_was_not_done_later(folder):
+    lines = (
+        {"event": "recording_failed", "file": "/x/bad.amr", "why": "/x/bad.amr: empty"},
+        {"event": "recording_failed", "file": "/x/once.amr", "why": "/x/once.amr: no answer"},
+        {"event": "recording_failed", "why": "nothing/: no recordings there"},
+        {"event": "result_written", "provenance": {"source": {"file": "/x/once.amr"}}},
+        {"event": "run_finished"},
+    )
+    (folder / "run_log.jsonl").write_text(told(*lines) + '{"event": "recor', encoding="utf-8")
+    assert run("--case", folder, "--format", "html").exit_code == 0
+    page = (folder / "reports/case-report.html").read_text(encoding="utf-8")
+    for text in ("/x/bad.amr: empty", "nothing/: no recordings there", "line 6: damaged"):
+        assert text in page
+    assert "once.amr" not in page
 
 
 def test_a_case_report_never_takes_a_results_place(folder):
