@@ -35,9 +35,10 @@ def contributions(components: Sequence[Component], messages: Messages, canvas: C
             shown = messages("not_available")
         else:
             share = component["weight"] * value
-            bar = Rect(left, y, share * room, 0.6 * row)
-            bar.setProperties({"fillColor": FINDING, "strokeColor": None})
-            drawing.add(bar)
+            if share > 0:
+                bar = Rect(left, y, share * room, 0.6 * row)
+                bar.setProperties({"fillColor": FINDING, "strokeColor": None})
+                drawing.add(bar)
             shown = f"{number(100 * share, 1)} / {number(100 * component['weight'], 1)}"
         note = String(left + most + 6, y + 1, shown, fontName=canvas.font)
         note.fontSize, note.fillColor = canvas.font_size, INK

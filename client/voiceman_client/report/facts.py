@@ -1,6 +1,5 @@
 """The tables of facts that page and PDF share: rows of a name and a value."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from voiceman_client.report.case import Case
@@ -9,7 +8,7 @@ from voiceman_client.report.documents import shown
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.view import CategoryCount, View, reasons_of
+from voiceman_client.report.view import CategoryCount, View, common_reasons, reasons_of
 from voiceman_client.result import Result
 
 MOST_EVIDENCE = 30
@@ -53,21 +52,17 @@ def score_reason(result: Result) -> str:
 
 def line_reasons(view: View, messages: Messages) -> list[list[str]]:
     """What is missing in lines, why, and in how many: [what, reason, lines]."""
-    counts = Counter[tuple[str, str]]()
-    for line in view.lines:
-        readings = {
-            "score": line.score,
-            "arousal": line.arousal,
-            "valence": line.valence,
-            "stress": line.stress,
-            "overlap": line.overlap,
-        }
-        counts.update(
-            (name, found.reason) for name, found in readings.items() if found.value is None
-        )
+    readings = {
+        "score": [line.score for line in view.lines],
+        "arousal": [line.arousal for line in view.lines],
+        "valence": [line.valence for line in view.lines],
+        "stress": [line.stress for line in view.lines],
+        "overlap": [line.overlap for line in view.lines],
+    }
     return [
         [messages(name), reason or messages("no_reason"), number(count)]
-        for (name, reason), count in counts.most_common()
+        for name, found in readings.items()
+        for reason, count in common_reasons(found)
     ]
 
 

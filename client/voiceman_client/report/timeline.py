@@ -20,7 +20,7 @@ from voiceman_client.report.canvas import (
 from voiceman_client.report.details import because
 from voiceman_client.report.messages import Messages
 from voiceman_client.report.view import Line as Spoken
-from voiceman_client.report.view import Reading, View
+from voiceman_client.report.view import Reading, View, common_reasons
 
 _AROUSAL, _VALENCE, _STRESS = map(HexColor, ("#a33b00", "#1f4e9c", "#7a2a8a"))
 _MOST_POINTS = 300  # a curve with more is drawn from means of equal spans
@@ -114,8 +114,8 @@ def _panel(
             _key(panels, curve, y + canvas.curve - (2.6 + 1.5 * index) * size)
         points = _points(view, curve)
         if all(value is None for _, value in points):
-            reasons = (curve.reading(line).reason for line in view.lines)
-            reason = because(next(filter(None, reasons), ""), messages)
+            reasons = common_reasons(curve.reading(line) for line in view.lines)
+            reason = because(reasons[0][0] if reasons else "", messages)
             text = shortened(f"{curve.name}: {reason}", int(width / (0.62 * size)))
             panels.label(text, canvas.gutter + 6, y + canvas.curve / 2 - 1.5 * index * size)
         for known, run in groupby(points, key=lambda point: point[1] is not None):

@@ -1,7 +1,8 @@
 """What a report shows of one result, worked out once for every layout."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePath
@@ -13,6 +14,7 @@ from voiceman_client.report.highlights import FINDING_WEIGHT, Piece, pieces
 from voiceman_client.result import Result
 
 UNKNOWN_SPEAKER = "UNKNOWN"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,22 @@ def _line(number: int, utterance: Utterance, result: Result) -> Line:
         ),
         utterance=utterance,
     )
+
+
+def common_reasons(readings: Iterable[Reading]) -> list[tuple[str, int]]:
+    """Why numbers are missing, and how many for that reason, the most common first.
+
+    Reasons that differ in their numbers alone ("0.4 s long, 1 s are needed") count as one, which
+    is told by the first of them: each line would have its own otherwise.
+    """
+    first: dict[str, str] = {}
+    counts = Counter[str]()
+    for found in readings:
+        if found.value is None:
+            kind = _NUMBER.sub("0", found.reason)
+            first.setdefault(kind, found.reason)
+            counts[kind] += 1
+    return [(first[kind], count) for kind, count in counts.most_common()]
 
 
 def reasons_of(components: Sequence[Component]) -> str:

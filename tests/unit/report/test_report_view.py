@@ -11,7 +11,7 @@ from report_results import conversation, finding, long_recording, with_nulls, wi
 from voiceman_client.report.documents import Document
 from voiceman_client.report.highlights import pieces
 from voiceman_client.report.page import line_at
-from voiceman_client.report.view import overlaps, view
+from voiceman_client.report.view import Reading, common_reasons, overlaps, view
 
 SCHEMA = Path(__file__).parents[3] / "client/voiceman_client/result.schema.json"
 
@@ -71,6 +71,14 @@ def test_a_line_knows_its_flags_and_speakers_come_as_they_first_speak():
     shown = seen(conversation())
     assert [line.flags for line in shown.lines] == [[], [], ["low_confidence"], [], []]
     assert shown.speakers == ["SPEAKER_00", "SPEAKER_01"]
+
+
+def test_reasons_that_differ_in_numbers_alone_are_counted_as_one():
+    missing = [Reading(None, f"{seconds / 10} s long, 1 s are needed") for seconds in range(500)]
+    assert common_reasons([Reading(None, "no pitch"), *missing, Reading(0.5, "measured")]) == [
+        ("0.0 s long, 1 s are needed", 500),
+        ("no pitch", 1),
+    ]
 
 
 def test_a_time_leads_to_the_line_of_its_speaker():
