@@ -1,33 +1,39 @@
 """Many results of one folder: who ranks first, what they sum up to, what failed."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
-from voiceman_client.report.documents import read_json, shown
-from voiceman_client.report.failures import (
-    ERROR_SUFFIX,
-    Failure,
-    failure,
-    told_by_error_file,
-    told_by_log,
-)
-from voiceman_client.report.view import CategoryCount, View, count_categories
+from voiceman_client.report.documents import Document, read_json, result_in, shown
+from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
+from voiceman_client.report.view import CategoryCount, View, reason_of_score
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One result of the case.
+    """What a case report shows of one result; the result itself may be large and is let go.
 
     Attributes:
-        view: what its report shows.
-        links: its own reports, format by relative URL.
+        name: of the recording.
+        reason: why there is no score.
+        flags: how many passages are to be distrusted.
+        links: the result's own reports, format by relative URL.
     """
 
-    view: View
+    name: str
+    score: float | None
+    reason: str
+    coverage: float
+    duration: float
+    speech: float | None
+    language: str | None
+    speakers: int
+    utterances: int
+    categories: Sequence[CategoryCount]
+    flags: int
     links: Mapping[str, str]
 
 
@@ -38,19 +44,12 @@ class Case:
     Attributes:
         entries: highest score first; those without a score last.
         others: names of the JSON files in the folder that are no results.
-        speech: seconds, of the recordings for which it is known.
     """
 
     folder: Path
     entries: Sequence[Entry]
     failures: Sequence[Failure]
     others: Sequence[str]
-    duration: float
-    speech: float
-    speakers: int
-    utterances: int
-    languages: Mapping[str, int]
-    categories: Sequence[CategoryCount]
 
     @property
     def place(self) -> str:
@@ -62,77 +61,67 @@ class Case:
         """The folder's own name, likewise."""
         return shown(self.folder.name)
 
+    @property
+    def categories(self) -> list[CategoryCount]:
+        """Findings and mentions of all results, most findings first."""
+        findings, mentions = Counter[str](), Counter[str]()
+        for item in (item for entry in self.entries for item in entry.categories):
+            findings[item.category] += item.findings
+            mentions[item.category] += item.mentions
+        counts = [CategoryCount(name, findings[name], mentions[name]) for name in findings]
+        return sorted(counts, key=lambda item: (-item.findings, -item.mentions, item.category))
 
-@dataclass(frozen=True)
-class Found:
-    """What a folder holds."""
 
-    views: Sequence[View]
-    failures: Sequence[Failure]
-    others: Sequence[str]
-
-
-def look_through(folder: Path, read: Callable[[Path], View]) -> Found:
-    """Read every `*.json` of a folder, not of those inside it, and what it says of failures.
-
-    Args:
-        folder: where the results are.
-        read: makes a view of a result file, or raises ResultUnreadableError.
+def json_files(folder: Path) -> list[Path]:
+    """Every `*.json` of a folder, not of those inside it, by name.
 
     Raises:
         ResultUnreadableError: the folder cannot be listed.
     """
-    views: list[View] = []
-    failures = told_by_log(folder)
-    others: list[str] = []
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        return sorted(path for path in folder.iterdir() if path.suffix == ".json")
     except OSError as err:
         raise ResultUnreadableError(f"{folder}: cannot be listed ({err.strerror})") from err
-    for path in paths:
-        try:
-            parsed = read_json(path)[1]
-            if path.name.endswith(ERROR_SUFFIX):
-                failures.append(told_by_error_file(path, parsed))
-            elif isinstance(parsed, dict) and "schema" in parsed and _is_result(parsed["schema"]):
-                views.append(read(path))
-            else:
-                others.append(shown(path.name))
-        except ResultUnreadableError as err:
-            failures.append(failure(path.name, str(err)))
-    return Found(views, failures, others)
 
 
-def sum_up(folder: Path, found: Found, links: Mapping[Path, Mapping[str, str]]) -> Case:
-    """The case of a folder.
+def examine(path: Path) -> Document | Failure | None:
+    """A result, a failure that is told there, or None: a document of another kind.
 
-    Args:
-        folder: where the results are.
-        found: what was read there.
-        links: reports of each result file, format by relative URL.
+    Raises:
+        ResultUnreadableError: not JSON, or a result that is not of this version; names it.
     """
-    entries = [Entry(item, links.get(item.document.path, {})) for item in found.views]
-    results = [item.result for item in found.views]
-    lines = [line for item in found.views for line in item.lines]
-    return Case(
-        folder=folder,
-        entries=sorted(entries, key=_rank),
-        failures=found.failures,
-        others=found.others,
-        duration=sum(result["provenance"]["duration"] for result in results),
-        speech=sum(result["speech"] or 0.0 for result in results),
-        speakers=sum(len(result["speakers"]) for result in results),
-        utterances=len(lines),
-        languages=Counter(result["language"] or "" for result in results),
-        categories=count_categories([f for line in lines for f in line.utterance["findings"]]),
+    content, parsed = read_json(path)
+    if path.name.endswith(ERROR_SUFFIX):
+        return told_by_error_file(path, parsed)
+    if isinstance(parsed, dict) and _is_result(parsed.get("schema")):
+        return result_in(path, content, parsed)
+    return None
+
+
+def entry(view: View, links: Mapping[str, str]) -> Entry:
+    """What a case report shows of a result."""
+    result = view.result
+    return Entry(
+        name=view.name,
+        score=result["score"]["value"],
+        reason=reason_of_score(result),
+        coverage=result["score"]["coverage"],
+        duration=result["provenance"]["duration"],
+        speech=result["speech"],
+        language=result["language"],
+        speakers=len(result["speakers"]),
+        utterances=len(view.lines),
+        categories=view.categories,
+        flags=len(result["flags"]),
+        links=links,
     )
+
+
+def ranked(entries: Sequence[Entry]) -> list[Entry]:
+    """Highest score first; those without a score last."""
+    return sorted(entries, key=lambda one: (1.0 if one.score is None else -one.score, one.name))
 
 
 def _is_result(schema: object) -> bool:
     """Whether a document says that it is a result, of whatever version."""
     return isinstance(schema, str) and schema.startswith(RESULT_SCHEMA.rpartition("/")[0] + "/")
-
-
-def _rank(entry: Entry) -> tuple[float, str]:
-    value = entry.view.result["score"]["value"]
-    return (1.0 if value is None else -value), entry.view.document.path.name

@@ -41,7 +41,20 @@ def read_result(path: Path) -> Document:
     Raises:
         ResultUnreadableError: no such file, not JSON, or no result of this version; names it.
     """
-    content, parsed = read_json(path)
+    return result_in(path, *read_json(path))
+
+
+def result_in(path: Path, content: bytes, parsed: object) -> Document:
+    """The result that a file's JSON is.
+
+    Args:
+        path: of the file.
+        content: its bytes.
+        parsed: what they hold.
+
+    Raises:
+        ResultUnreadableError: no result of this version; names the file.
+    """
     if not isinstance(parsed, dict) or parsed.get("schema") != RESULT_SCHEMA:
         raise ResultUnreadableError(f"{path}: not a result ({RESULT_SCHEMA}) of voiceman-client")
     if missing := sorted(_REQUIRED - parsed.keys()):

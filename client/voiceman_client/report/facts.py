@@ -1,5 +1,6 @@
 """The tables of facts that page and PDF share: rows of a name and a value."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from voiceman_client.report.case import Case
@@ -8,7 +9,7 @@ from voiceman_client.report.documents import shown
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.view import CategoryCount, View, common_reasons, reasons_of
+from voiceman_client.report.view import CategoryCount, View, common_reasons
 from voiceman_client.result import Result
 
 MOST_EVIDENCE = 30
@@ -42,12 +43,6 @@ def summary_rows(view: View, messages: Messages) -> list[Row]:
         (messages("speakers"), str(len(result["speakers"]))),
         (messages("utterances"), number(len(view.lines))),
     ]
-
-
-def score_reason(result: Result) -> str:
-    """Why there is no score."""
-    missing = dict.fromkeys(result["unavailable"].values())
-    return reasons_of(result["score"]["components"]) or "; ".join(missing)
 
 
 def line_reasons(view: View, messages: Messages) -> list[list[str]]:
@@ -91,19 +86,20 @@ def integrity_text(recording: Recording, messages: Messages) -> str:
 
 def total_rows(case: Case, messages: Messages) -> list[Row]:
     """What a case sums up to."""
+    entries = case.entries
     languages = ", ".join(
         f"{messages.name('language', name) if name else messages('unknown')} {count}"
-        for name, count in sorted(case.languages.items(), key=lambda item: -item[1])
+        for name, count in Counter(entry.language for entry in entries).most_common()
     )
     return [
         (messages("folder"), case.place),
-        (messages("recordings"), number(len(case.entries))),
+        (messages("recordings"), number(len(entries))),
         (messages("failures"), number(len(case.failures))),
-        (messages("total_duration"), clock(case.duration)),
-        (messages("total_speech"), clock(case.speech)),
+        (messages("total_duration"), clock(sum(entry.duration for entry in entries))),
+        (messages("total_speech"), clock(sum(entry.speech or 0.0 for entry in entries))),
         (messages("languages"), languages or ABSENT),
-        (messages("speakers"), number(case.speakers)),
-        (messages("utterances"), number(case.utterances)),
+        (messages("speakers"), number(sum(entry.speakers for entry in entries))),
+        (messages("utterances"), number(sum(entry.utterances for entry in entries))),
     ]
 
 
@@ -121,19 +117,18 @@ def ranking_rows(case: Case, messages: Messages) -> list[list[str]]:
     """The cells under `ranking_header`, but for the links."""
     rows: list[list[str]] = []
     for rank, entry in enumerate(case.entries, start=1):
-        result = entry.view.result
-        value = result["score"]["value"]
+        score = entry.score
         rows.append(
             [
                 str(rank),
-                entry.view.name,
-                because(score_reason(result), messages) if value is None else number(value, 1),
-                percent(result["score"]["coverage"]),
-                clock(result["provenance"]["duration"]),
-                messages.name("language", result["language"] or messages("unknown")),
-                str(len(result["speakers"])),
-                category_text(entry.view.categories, messages) if entry.view.categories else ABSENT,
-                str(len(result["flags"])),
+                entry.name,
+                because(entry.reason, messages) if score is None else number(score, 1),
+                percent(entry.coverage),
+                clock(entry.duration),
+                messages.name("language", entry.language or messages("unknown")),
+                str(entry.speakers),
+                category_text(entry.categories, messages) if entry.categories else ABSENT,
+                str(entry.flags),
             ]
         )
     return rows

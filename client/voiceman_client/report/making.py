@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from voiceman.errors import ResultNotWrittenError, ResultUnreadableError
-from voiceman_client.report.case import Case, look_through, sum_up
-from voiceman_client.report.documents import read_result
+from voiceman_client.report.case import Case, Entry, entry, examine, json_files, ranked
+from voiceman_client.report.documents import Document, read_result, shown
+from voiceman_client.report.failures import failure, told_by_log
 from voiceman_client.report.fonts import Fonts, load
 from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
 from voiceman_client.report.messages import Messages
@@ -58,7 +59,7 @@ class Maker:
         names = report_names(paths)
         for path in paths:
             try:
-                yield from self._write(checked_view(path), output, names[path])
+                yield from self._write(checked_view(read_result(path)), output, names[path])
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err
 
@@ -70,39 +71,50 @@ class Maker:
             ResultUnreadableError: the folder cannot be listed.
             ResultNotWrittenError: the report over all of them cannot be written.
         """
-        found = look_through(folder, checked_view)
-        names = report_names([item.document.path for item in found.views])
-        links: dict[Path, dict[str, str]] = {}
-        for item in found.views:
-            path = item.document.path
-            links[path] = {}
+        paths = json_files(folder)
+        names = report_names(paths)
+        entries: list[Entry] = []
+        failures = told_by_log(folder)
+        others: list[str] = []
+        for path in paths:
+            links: dict[str, str] = {}
             try:
-                for written in self._write(item, output, names[path]):
-                    links[path][written.suffix[1:]] = quote(os.fsencode(written.name))
-                    yield written
+                found = examine(path)
+                if isinstance(found, Document):
+                    seen = checked_view(found)
+                    for written in self._write(seen, output, names[path]):
+                        links[written.suffix[1:]] = quote(os.fsencode(written.name))
+                        yield written
+                    entries.append(entry(seen, links))
+                elif found:
+                    failures.append(found)
+                else:
+                    others.append(shown(path.name))
             except (ResultUnreadableError, ResultNotWrittenError) as err:
+                failures.append(failure(path.name, str(err)))
                 yield err
-        yield from self._write_case(sum_up(folder.absolute(), found, links), output, names.values())
+        case = Case(folder.absolute(), ranked(entries), failures, others)
+        yield from self._write_case(case, output, names.values())
 
-    def _write(self, shown: View, folder: Path, name: str) -> Iterator[Path]:
-        recording = recording_of(shown.result, self.audio)
-        messages = self._messages(shown.result["language"])
+    def _write(self, seen: View, folder: Path, name: str) -> Iterator[Path]:
+        recording = recording_of(seen.result, self.audio)
+        messages = self._messages(seen.result["language"])
         for kind in self.formats:
             sound = self._sound(recording, folder) if kind == "html" else None
             try:
                 content = (
-                    report_page(shown, recording, sound, messages, self.made_at).encode()
+                    report_page(seen, recording, sound, messages, self.made_at).encode()
                     if sound
-                    else report_pdf(shown, recording, self._fonts, messages, self.made_at)
+                    else report_pdf(seen, recording, self._fonts, messages, self.made_at)
                 )
             except _WRONG_SHAPE as err:
-                raise _wrong(shown.document.path, err) from err
+                raise _wrong(seen.document.path, err) from err
             path = folder / f"{name}.{kind}"
             write_whole(path, content)
             yield path
 
     def _write_case(self, case: Case, folder: Path, taken: Iterable[str]) -> Iterator[Path]:
-        languages = Counter(entry.view.result["language"] for entry in case.entries)
+        languages = Counter(one.language for one in case.entries)
         messages = self._messages(max(languages, key=languages.__getitem__, default=None))
         name, others = _CASE, {other.casefold() for other in taken}
         while name in others:
@@ -130,17 +142,16 @@ class Maker:
         return Messages(self.language or ("ko" if spoken == "ko" else "en"))
 
 
-def checked_view(path: Path) -> View:
-    """What a report shows of a result file.
+def checked_view(document: Document) -> View:
+    """What a report shows of a result.
 
     Raises:
-        ResultUnreadableError: it cannot be read, or is no result by the schema; names it.
+        ResultUnreadableError: it is no result by the schema; names it.
     """
-    document = read_result(path)
     try:
         return view(document)
     except _WRONG_SHAPE as err:
-        raise _wrong(path, err) from err
+        raise _wrong(document.path, err) from err
 
 
 def report_names(paths: Sequence[Path]) -> dict[Path, str]:

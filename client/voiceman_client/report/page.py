@@ -26,7 +26,6 @@ from voiceman_client.report.facts import (
     provenance_rows,
     ranking_header,
     ranking_rows,
-    score_reason,
     summary_rows,
     total_rows,
     voices,
@@ -34,7 +33,7 @@ from voiceman_client.report.facts import (
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
 from voiceman_client.report.timeline import bin_seconds, timeline
-from voiceman_client.report.view import Line, View
+from voiceman_client.report.view import Line, View, reason_of_score
 
 _CHART = Canvas(width=960, font="Helvetica", font_size=13)
 
@@ -61,7 +60,7 @@ def report_page(
         "sound": sound,
         "sound_place": recording.place,
         "summary": summary_rows(view, messages),
-        "score_reason": score_reason(result),
+        "score_reason": reason_of_score(result),
         "voices": voices(result, messages),
         "evidence": evidence[:MOST_EVIDENCE],
         "evidence_left": max(0, len(evidence) - MOST_EVIDENCE),

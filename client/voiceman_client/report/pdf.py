@@ -14,7 +14,6 @@ from voiceman_client.report.facts import (
     line_reasons,
     model_rows,
     provenance_rows,
-    score_reason,
     summary_rows,
     voices,
 )
@@ -26,7 +25,7 @@ from voiceman_client.report.pdf_pages import WIDTH, facts_table, opening, paged,
 from voiceman_client.report.pdf_text import MUTED, Writer
 from voiceman_client.report.pdf_transcript import transcript
 from voiceman_client.report.timeline import bin_seconds, timeline
-from voiceman_client.report.view import View
+from voiceman_client.report.view import View, reason_of_score
 
 _FONT_POINTS = 7.5  # of charts
 
@@ -56,7 +55,7 @@ def _summary(view: View, writer: Writer, messages: Messages) -> list[Flowable]:
     result = view.result
     score = result["score"]
     if score["value"] is None:
-        shown = because(score_reason(result), messages)
+        shown = because(reason_of_score(result), messages)
     else:
         shown = f"{number(score['value'], 1)} {messages('of_100')}"
     said = voices(result, messages)
@@ -108,7 +107,7 @@ def _charts(view: View, writer: Writer, messages: Messages) -> list[Flowable]:
         story.append(writer.paragraph(note, colour=MUTED, size=8))
     title = writer.heading(messages("contributions"))
     if not components:
-        return [*story, title, writer.paragraph(because(score_reason(view.result), messages))]
+        return [*story, title, writer.paragraph(because(reason_of_score(view.result), messages))]
     rests_on: list[Flowable] = [
         title,
         writer.paragraph(messages("contributions_help"), colour=MUTED, size=8),

@@ -185,6 +185,12 @@ def reasons_of(components: Sequence[Component]) -> str:
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
+def reason_of_score(result: Result) -> str:
+    """Why a recording has no score."""
+    missing = dict.fromkeys(result["unavailable"].values())
+    return reasons_of(result["score"]["components"]) or "; ".join(missing)
+
+
 def _score(utterance: Utterance) -> Reading:
     score = utterance["score"]
     return Reading(score["value"], reasons_of(score["components"]))

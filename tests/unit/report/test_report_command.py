@@ -97,7 +97,8 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
     second = with_nulls(conversation())
     (folder / "nulls & more.json").write_text(json.dumps(second))
     done = run("--case", folder, "--font", korean_font, "--lang", "en")
-    assert done.exit_code == 0
+    assert done.exit_code == 1  # half a file
+    assert "half.json: not JSON" in done.stderr
     assert done.stdout.splitlines()[-2:] == [
         "reports/case-report.html",
         "reports/case-report.pdf",
@@ -125,6 +126,7 @@ def test_the_log_of_runs_tells_what_failed_and_was_not_done_later(folder):
         {"event": "run_finished"},
     )
     (folder / "run_log.jsonl").write_text(told(*lines) + '{"event": "recor', encoding="utf-8")
+    (folder / "half.json").unlink()
     assert run("--case", folder, "--format", "html").exit_code == 0
     page = (folder / "reports/case-report.html").read_text(encoding="utf-8")
     for text in ("/x/bad.amr: empty", "nothing/: no recordings there", "line 6: damaged"):
