@@ -29,7 +29,8 @@ export TOKENIZERS_PARALLELISM ?= false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
-	check-whisper check-diarization bench-voice bench-scoring bench-alignment gpu-check lock clean
+	check-whisper check-diarization check-voice bench-voice bench-scoring \
+	bench-alignment gpu-check lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -84,6 +85,9 @@ bench-alignment: export $(PEERS_INSTALLED)  ## word times by CTC beside WhisperX
 $(PEERS_INSTALLED): $(INSTALLED) perf/peers/requirements.txt tools/install_peers.sh
 	tools/install_peers.sh "$(VENV)" "$(PEERS)" perf/peers/requirements.txt
 	touch $@
+
+check-voice: export  ## parity of the voice models with their sources on 500 utterances
+	$(BIN)/python -m perf.check_voice
 
 bench-voice: export  ## speed of the voice models beside the libraries they come from
 	$(BIN)/python -m perf.bench_voice

@@ -68,6 +68,7 @@ def make_up(count: int, seed: int = 0) -> tuple[list[Utterance], list[str]]:
                 emotion_dimensional={name: draw.random() for name in EMOTION_DIMENSIONS},
                 emotion_categorical={name: draw.random() for name in EMOTION_CATEGORIES},
                 voice_features={name: draw.gauss(10, 1) for name in VOICE_FEATURE_NAMES},
+                f0_contour=None,
                 score={"value": None, "coverage": 0.0, "components": [], "evidence": []},
                 unavailable={},
             )

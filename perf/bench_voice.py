@@ -29,6 +29,7 @@ from voiceman.analysis.emotion import analyse_utterances, normalise
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, to_float32
 from voiceman.contracts import EMOTION_DIMENSIONS
 from voiceman.serving.emotion import CATEGORICAL, CPU, DIMENSIONAL, EmotionModel
+from voiceman.serving.emotion_networks import WEIGHTS
 from voiceman_export.emotion_categorical import EmotionCategorical
 from voiceman_export.emotion_dimensional import EmotionDimensional
 from voiceman_export.wav2vec2_layout import write_wav2vec2
@@ -112,12 +113,12 @@ def contests() -> Iterator[list[Contest]]:
         first.mkdir()
         second.mkdir()
         head = {f"classifier.{n}": v for n, v in dimensional.classifier.state_dict().items()}
-        write_wav2vec2(dimensional.wav2vec2, head, {}, first)
+        write_wav2vec2(dimensional.wav2vec2, head, {}, first / WEIGHTS)
         write_wav2vec2(
             categorical.wav2vec2,
             {"output.weight": categorical.output.weight},
             {"output_norm": True},
-            second,
+            second / WEIGHTS,
         )
         yield [
             Contest(

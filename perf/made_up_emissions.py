@@ -78,7 +78,7 @@ class Talk:
 def make_talk(language: str, seconds: float, seed: int) -> Talk:
     """Somebody says the language's sentences in a drawn order until the time is over."""
     rng = np.random.default_rng(seed)
-    form = CtcFormat(_vocabulary(language, rng), True, False, FIELD, HOP)
+    form = CtcFormat(_vocabulary(language, rng), False, FIELD, HOP)
     transcripts: list[Transcript] = []
     emissions: list[np.ndarray] = []
     starts: list[tuple[float, ...]] = []

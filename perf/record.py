@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "perf" / "results"
-PACKAGES = ("torch", "onnxruntime", "transformers", "numpy", "tritonclient", "nvidia-pytriton")
+PACKAGES = ("torch", "transformers", "numpy", "tritonclient", "nvidia-pytriton")
 
 
 def machine_name() -> str:

@@ -18,7 +18,7 @@ if [ $# -eq 0 ]; then
     fi
 fi
 
-log=$results/server.log
+log=${results%/}-server.log # beside the results: `verify` asks about every file among them
 # The server's ready line comes through a pipe of its own; SIGTERM lets it drain and clean up.
 exec 3< <(exec voiceman-server --ports auto --log-file "$log")
 server=$!

@@ -39,7 +39,7 @@ VOICE_FEATURE_NAMES = (
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: its name is the same in config, ONNX graph and Python."""
+    """One tensor: its name is the same in config and Python."""
 
     name: str
     dtype: str
@@ -110,6 +110,9 @@ SPEAKER_TURNS = Tensor(
     "FP32",
     (-1, 3),
     "[t, 3] start, end (seconds) and local speaker number of every turn; turns may overlap",
+)
+VOICE_ACTIVITY_WEIGHTS = Tensor(
+    "VOICE_ACTIVITY_WEIGHTS", "BYTES", (1,), "JSON, voiceman.evidence.ModelWeights"
 )
 WINDOW_EVIDENCE = Tensor(
     "WINDOW_EVIDENCE", "BYTES", (-1,), "[w] EVIDENCE of every window of a recording, in order"
@@ -194,7 +197,9 @@ FORENSIC = Model(
         F0_CONTOUR,
     ),
 )
-VOICE_ACTIVITY = Model("voice_activity", (WAVEFORM,), (SPEECH, SPEAKER_TURNS))
+VOICE_ACTIVITY = Model(
+    "voice_activity", (WAVEFORM,), (SPEECH, SPEAKER_TURNS, VOICE_ACTIVITY_WEIGHTS)
+)
 RECORDING_SUMMARY = Model(
     "recording_summary",
     (WINDOW_EVIDENCE, SPEAKER_EMBEDDING, RECORDING_OPTIONS.as_optional()),

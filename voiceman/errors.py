@@ -10,6 +10,7 @@
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
     ├── ResultUnreadableError     a file is no result, or none of this version
+    ├── RunLogError               the log of a results folder is in use, or was changed
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
@@ -65,6 +66,10 @@ class ResultNotWrittenError(VoicemanError):
 
 class ResultUnreadableError(VoicemanError):
     """A file cannot be read as a result of this version."""
+
+
+class RunLogError(VoicemanError):
+    """The log of a results folder is in use by another run, or its chain is broken."""
 
 
 class WeightsError(VoicemanError):

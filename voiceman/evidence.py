@@ -357,7 +357,7 @@ class Summary(TypedDict):
     first speak; UNKNOWN on a channel without any speaker embedding. `utterance_assessments` are
     in the same order. `speaker_turns`, by time,
     say who speaks when, overlaps included. `speech` and `speech_with_text` are those of all
-    windows together.
+    windows together. `models` names what the summary was made by: the code of this package.
     """
 
     schema: str
@@ -369,3 +369,4 @@ class Summary(TypedDict):
     speech_with_text: float | None
     score: Score
     unavailable: dict[str, str]
+    models: NotRequired[dict[str, ModelWeights]]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from voiceman.errors import HashMismatchError, WeightsError
@@ -116,6 +117,20 @@ def newest_weights(repository: Path, model: str) -> Path:
     if not found:
         raise WeightsError(f"{repository / model}: no weights; run voiceman-export {model}")
     return found[-1].parent
+
+
+def code_in_use() -> ModelWeights:
+    """What stands for weights where a model is code alone: this package, its tables included."""
+    folder = Path(__file__).parent
+    files = {
+        name: digest for name, digest in hash_files(folder).items() if not name.endswith(".pyc")
+    }
+    try:
+        installed = version("voiceman")
+    except PackageNotFoundError:  # the code alone is on the path
+        installed = ""
+    code = Manifest("", "voiceman", installed, "", "", "", files)
+    return code.weights
 
 
 def _version(path: Path) -> int:

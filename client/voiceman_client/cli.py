@@ -11,8 +11,9 @@ import os
 import sys
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import click
 from rich.console import Console
@@ -22,6 +23,7 @@ from voiceman.errors import (
     ConfigurationError,
     InvalidRequestError,
     ResultNotWrittenError,
+    RunLogError,
     ServerNotReadyError,
     ServerUnreachableError,
     VoicemanError,
@@ -29,16 +31,22 @@ from voiceman.errors import (
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
+from voiceman_client.delivery import deliver
 from voiceman_client.explain import explain as explained
 from voiceman_client.inputs import find_recordings
+from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
 from voiceman_client.progress import ProgressDisplay
 from voiceman_client.report.command import report
+from voiceman_client.run_log import RunLog
 from voiceman_client.status import ModelStatus
-from voiceman_client.submit import Limits, OptionValues, Outcome, SubmitOptions
+from voiceman_client.submit import Limits, OptionValues, SubmitOptions
 from voiceman_client.transport import DEFAULT_SERVER
-from voiceman_client.writers import FORMATS, write_result
+from voiceman_client.writers import FORMATS, Written
+
+if TYPE_CHECKING:
+    from voiceman_client.signing import Signer
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
@@ -66,6 +74,8 @@ def main() -> None:
 
 
 main.add_command(report)
+main.add_command(verify)
+main.add_command(keygen)
 
 
 @main.command()
@@ -152,6 +162,13 @@ main.add_command(report)
     metavar="SECONDS",
     help="Time for each request, waiting in the server's queue included.",
 )
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="KEY",
+    help="Private key to sign the run with; see `keygen`.",
+)
 @click.pass_context
 def submit(
     context: click.Context,
@@ -164,65 +181,77 @@ def submit(
     in_flight: int,
     workers: int,
     timeout_s: float,
+    key: Path | None,
     **options: Unpack[OptionValues],
 ) -> None:
     """Transcribe and analyse recordings.
 
     PATH is a file, a folder (searched to any depth), a glob pattern, or - for a list of paths
     on standard input, one per line. Prints the path of each result as soon as it is written.
+    Every step goes into run_log.jsonl in the output folder; see `verify`.
     """
     try:
         SubmitOptions(**options)
-    except InvalidRequestError as err:
+        signer = _signer(key) if key else None
+    except (InvalidRequestError, ConfigurationError) as err:
         raise click.UsageError(str(err)) from err
     listed = sys.stdin if "-" in paths else ()
     recordings, missing = find_recordings(paths, listed)
     failures: list[VoicemanError] = list(missing)
     names = result_names(recordings, output, formats)
     finished = 0
-    with (
-        Client(server, Limits(in_flight, workers, timeout_s)) as client,
-        ProgressDisplay(len(recordings)) as display,
-    ):
-        for err in missing:
-            display.say(f"failed: {err}")
-        try:
-            with closing(client.process_batch(recordings, display.step, **options)) as outcomes:
-                for outcome in outcomes:
-                    finished += 1
-                    display.finish(outcome)
-                    if error := _deliver(outcome, output, names[outcome.path], formats):
-                        failures.append(error)
-                        display.say(f"failed: {error}")
-                    elif outcome.result and (line := untold(outcome.result)):
+    try:
+        with (
+            RunLog(output) as log,
+            Client(server, Limits(in_flight, workers, timeout_s)) as client,
+            ProgressDisplay(len(recordings)) as display,
+            closing(
+                client.process_batch(
+                    recordings, display.step, partial(log.append, sync=False), **options
+                )
+            ) as outcomes,
+        ):
+            for err in missing:
+                display.say(f"failed: {err}")
+            for outcome in outcomes:
+                finished += 1
+                display.finish(outcome)
+                written, error = deliver(outcome, log, output, names[outcome.path], formats)
+                if error:
+                    failures.append(error)
+                    display.say(f"failed: {error}")
+                elif outcome.result:
+                    _print_path(written)
+                    if line := untold(outcome.result):
                         display.say(f"{outcome.path}: {line}")
-                    if isinstance(error, ServerUnreachableError):
-                        break
-        except ConfigurationError as err:
-            raise click.UsageError(str(err)) from err
-        except (ServerUnreachableError, ServerNotReadyError) as err:
-            failures.append(err)
-            display.say(f"failed: {err}")
+                if isinstance(error, ServerUnreachableError):
+                    break
+            for err in missing:
+                log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
+            counts = {"finished": finished, "given": len(recordings), "failed": len(failures)}
+            display.say(f"seal: {log.seal(counts, signer)}")
+    except ConfigurationError as err:
+        raise click.UsageError(str(err)) from err
+    except (ServerUnreachableError, ServerNotReadyError, RunLogError, ResultNotWrittenError) as err:
+        failures.append(err)
+        click.echo(f"failed: {err}", err=True)
     unfinished = len(recordings) - finished
     if unfinished:
         click.echo(f"{unfinished} recordings were not finished; submit them again", err=True)
     context.exit(_exit_code(failures))
 
 
-def _deliver(
-    outcome: Outcome, folder: Path, name: str, formats: tuple[str, ...]
-) -> VoicemanError | None:
-    """Write the files of a recording and print its JSON's path; why it failed, or None."""
-    if outcome.result is None:
-        return outcome.error
-    try:
-        written = write_result(outcome.result, folder, name, formats)
-    except ResultNotWrittenError as err:
-        return type(err)(f"{outcome.path}: {err}")
-    shown = next((path for path in written if path.suffix == ".json"), written[0])
+def _signer(key: Path) -> "Signer":
+    from voiceman_client.signing import Signer  # noqa: PLC0415  # needs the package cryptography
+
+    return Signer(key)
+
+
+def _print_path(written: list[Written]) -> None:
+    paths = [file.path for file in written]
+    shown = next((path for path in paths if path.suffix == ".json"), paths[0])
     sys.stdout.write(f"{shown}\n")  # not click.echo: the bar gives way to sys.stdout only
     sys.stdout.flush()
-    return None
 
 
 def _exit_code(failures: list[VoicemanError]) -> int:

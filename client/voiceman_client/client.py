@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
+from voiceman.manifest import sha256_of
 from voiceman_client.enrolment import embedding_model, enrol
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
@@ -20,11 +21,13 @@ from voiceman_client.status import (
 )
 from voiceman_client.submit import (
     Limits,
+    Note,
     OptionValues,
     Outcome,
     Progress,
     Submission,
     SubmitOptions,
+    keep_no_log,
 )
 from voiceman_client.transport import DEFAULT_SERVER, Server
 from voiceman_client.voices import EmbeddingModel, Voice, Voices, read_voices, write_voices
@@ -97,6 +100,7 @@ class Client:
         self,
         paths: Sequence[StrPath],
         show: Callable[[Progress], None] = lambda _: None,
+        note: Note = keep_no_log,
         **options: Unpack[OptionValues],
     ) -> Generator[Outcome, None, None]:
         """Process recordings; outcomes come as they are finished, not in order.
@@ -104,6 +108,7 @@ class Client:
         Args:
             paths: the files.
             show: called with progress, from another thread.
+            note: called with every step for a log, from another thread too.
             options: fields of `SubmitOptions`.
 
         Raises:
@@ -117,8 +122,15 @@ class Client:
         if voices and wanted.voices:
             voices.check_model(self._embedding_model(), Path(wanted.voices))
         made = self._made(wanted)
+        note("run_started", {**asdict(made), "recordings": len(paths)})
         submission = Submission(
-            self._server, made, wanted, self._limits, show, voices=voices and voices.voices
+            self._server,
+            made,
+            wanted,
+            self._limits,
+            show,
+            voices=voices and voices.voices,
+            note=note,
         )
         run = submission.run([Path(path) for path in paths])
         using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
@@ -182,11 +194,16 @@ class Client:
         return find_broken_models(self._server, timeout_s)
 
     def _made(self, options: SubmitOptions) -> Made:
+        models = describe_models(self._server)
+        given = asdict(options)
+        if options.voices:
+            given["voices_sha256"] = sha256_of(Path(options.voices))
         return Made(
             voiceman=version("voiceman"),
-            options=asdict(options),
+            options=given,
             server=describe_server(self._server),
-            models={model.name: model.version for model in describe_models(self._server)},
+            models={model.name: model.version for model in models},
+            configurations={m.name: m.config_sha256 for m in models if m.config_sha256},
         )
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -1,6 +1,7 @@
 """What of a recording is to be heard: its windows and its speaker turns."""
 
 import asyncio
+import json
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.audio import Int16Waveform
+from voiceman.evidence import ModelWeights
 from voiceman_client.decode import Recording
-from voiceman_client.transport import Server, read_array
+from voiceman_client.transport import Server, read_array, read_text
 from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
 
 T = TypeVar("T")
@@ -43,10 +45,12 @@ class Plan:
     Attributes:
         windows: of all channels, ordered by time.
         turns: of all channels, over the whole recording.
+        weights: that it rests on, by model.
     """
 
     windows: list[Window]
     turns: list[LocalTurn]
+    weights: dict[str, ModelWeights]
 
 
 async def plan(
@@ -69,9 +73,10 @@ async def plan(
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         async with at_once:
             answer = await server.infer("voice_activity", {"WAVEFORM": waveform}, timeout_s)
+        found.weights["voice_activity"] = json.loads(read_text(answer, "VOICE_ACTIVITY_WEIGHTS"))
         return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")
 
-    found = Plan([], [])
+    found = Plan([], [], {})
     for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
         pieces = plan_pieces(len(waveform))
         answers = await all_of(find_speech(waveform[p.start : p.end]) for p in pieces)

@@ -6,7 +6,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NotRequired, TypedDict, TypeVar
 
 import numpy as np
@@ -72,9 +72,14 @@ class ResultWindow(TypedDict):
 
 
 class UsedModel(TypedDict):
-    """A model: its version in the server's repository, and its weights if it has any."""
+    """A model: its version in the server's repository, and its weights if it has any.
+
+    `config_sha256` is that of its configuration, see `voiceman_client.status`; it is not there
+    where the server does not show it.
+    """
 
     version: str
+    config_sha256: NotRequired[str]
     weights: NotRequired[ModelWeights]
 
 
@@ -136,15 +141,17 @@ class Made:
 
     Attributes:
         voiceman: version of the client.
-        options: as the caller gave them.
+        options: as the caller gave them, and the SHA-256 of the files they name.
         server: name and version of the server.
         models: version of each model in the server's repository.
+        configurations: SHA-256 of each model's configuration, where the server shows it.
     """
 
     voiceman: str
     options: Mapping[str, Any]
     server: Mapping[str, str]
     models: Mapping[str, str]
+    configurations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def assemble(
@@ -153,6 +160,8 @@ def assemble(
     summary: Summary | None,
     made: Made,
     voices: Mapping[str, Voice] | None = None,
+    *,
+    weights: Mapping[str, ModelWeights] | None = None,
 ) -> Result:
     """Put the answers about the windows of a recording together.
 
@@ -162,6 +171,7 @@ def assemble(
         summary: the answer of `recording_summary`; None when there was no window.
         made: for the provenance.
         voices: enrolled ones to compare the speakers with; None: nobody is compared.
+        weights: by model, of those that found the windows.
     """
     speakers = iter(summary["utterance_speakers"] if summary else ())
     assessments = iter(summary["utterance_assessments"] if summary else ())
@@ -209,7 +219,7 @@ def assemble(
             voiceman=made.voiceman,
             options=dict(made.options),
             server=dict(made.server),
-            models=_models(heard, made),
+            models=_models(made, [*(item.evidence for item in heard), summary], weights or {}),
         ),
     )
 
@@ -236,11 +246,15 @@ def _notes(heard: Sequence[Heard]) -> dict[str, str]:
     return {name: note for item in heard for name, note in item.evidence["notes"].items()}
 
 
-def _models(heard: Sequence[Heard], made: Made) -> dict[str, UsedModel]:
-    """All models of the server, with the weights that the evidence rests on."""
+def _models(
+    made: Made, answers: Sequence[Evidence | Summary | None], found: Mapping[str, ModelWeights]
+) -> dict[str, UsedModel]:
+    """All models of the server, with the weights that the answers rest on."""
     models = {name: UsedModel(version=version) for name, version in made.models.items()}
-    for item in heard:
-        for name, weights in item.evidence["models"].items():
+    for name, digest in made.configurations.items():
+        models[name]["config_sha256"] = digest
+    for named in (*(answer.get("models", {}) for answer in answers if answer), found):
+        for name, weights in named.items():
             # "word_alignment/ko" is one of the weights of word_alignment.
             version = made.models.get(name.partition("/")[0], "")
             models.setdefault(name, UsedModel(version=version))["weights"] = weights

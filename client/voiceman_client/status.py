@@ -1,5 +1,7 @@
 """What the server says about itself, and whether it really works."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ class ModelStatus:
         outputs: names of its tensors.
         inferences: windows (or recordings) answered since the server started.
         executions: batches that this took.
+        config_sha256: SHA-256 of its configuration as the server reports it, defaults included:
+            JSON with sorted keys and no spaces, as UTF-8; empty: the server does not show it.
     """
 
     name: str
@@ -39,6 +43,7 @@ class ModelStatus:
     outputs: tuple[str, ...]
     inferences: int
     executions: int
+    config_sha256: str = ""
 
     @property
     def mean_batch(self) -> float:
@@ -139,7 +144,22 @@ def _describe(server: Server, name: str, state: str) -> ModelStatus:
         tuple(tensor.name for tensor in metadata.outputs),
         sum(entry.inference_count for entry in statistics.model_stats),
         sum(entry.execution_count for entry in statistics.model_stats),
+        _config_sha256(server, name),
     )
+
+
+def _config_sha256(server: Server, model: str) -> str:
+    try:
+        answer: Any = _ask(
+            server, lambda **limit: server.grpc.get_model_config(model, as_json=True, **limit)
+        )
+    except ServerError as err:
+        if "restricted" not in str(err):
+            raise
+        return ""
+    config = answer["config"]
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _canary(server: Server, model: Model, timeout_s: float) -> str:

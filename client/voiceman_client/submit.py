@@ -6,14 +6,16 @@ Windows of all prepared recordings share one bound of requests in flight.
 """
 
 import asyncio
+import hashlib
 import itertools
 import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from voiceman.errors import InvalidRequestError, RecordingError, VoicemanError
 from voiceman.evidence import Summary
 from voiceman.options import AUTO_LANGUAGE, WindowOptions
 from voiceman_client.channels import CHANNEL_MODES
+from voiceman_client.decode import Recording
 from voiceman_client.decoding import DecoderPool
 from voiceman_client.planning import LocalTurn, Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
@@ -29,6 +32,13 @@ from voiceman_client.transport import Server, read_array, read_text
 from voiceman_client.voices import Voice
 
 log = logging.getLogger(__name__)
+
+# Called with every step of a run and its facts, for a log; see `voiceman_client.run_log`.
+Note = Callable[[str, Mapping[str, Any]], object]
+
+
+def keep_no_log(event: str, facts: Mapping[str, Any]) -> None:
+    """A `Note` for those who want none."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +182,7 @@ class Submission:
         show: Callable[[Progress], None],
         *,
         voices: Mapping[str, Voice] | None = None,
+        note: Note = keep_no_log,
     ) -> None:
         self._server = server
         self._made = made
@@ -179,6 +190,7 @@ class Submission:
         self._limits = limits
         self._show = show
         self._voices = voices
+        self._note = note
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
@@ -226,13 +238,16 @@ class Submission:
             self._gate.finished(ticket)
 
     async def _process(self, path: Path, ticket: int) -> Result:
-        planned = Plan([], [])
+        planned = Plan([], [], {})
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
+            note = partial(_note_about, self._note, recording)
+            note("decoded", sha256=recording.source.sha256, pcm_sha256=recording.pcm_sha256)
             planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
         finally:
             self._gate.prepared(ticket, len(planned.windows))
+        note("speech_found", windows=len(planned.windows))
         seconds = sum(window.span.seconds for window in planned.windows)
         scale = recording.duration_s / seconds if seconds else 0.0
 
@@ -240,12 +255,25 @@ class Submission:
             async with self._in_flight:
                 self._gate.sent(ticket)
                 heard = await self._hear(window)
+            note(
+                "window_answered",
+                channel=window.channel,
+                start=window.span.start_s,
+                end=window.span.end_s,
+                evidence_sha256=_sha256(heard.evidence_text),
+            )
             self._show(Progress(path, done_s=scale * window.span.seconds))
             return heard
 
         heard = await all_of(hear(window) for window in planned.windows)
-        summary = await self._sum_up(heard, planned.turns) if heard else None
-        return assemble(recording, heard, summary, self._made, self._voices)
+        summary: Summary | None = None
+        if heard:
+            text = await self._sum_up(heard, planned.turns)
+            note("summed_up", summary_sha256=_sha256(text))
+            summary = json.loads(text)
+        return assemble(
+            recording, heard, summary, self._made, self._voices, weights=planned.weights
+        )
 
     async def _hear(self, window: Window) -> Heard:
         options = WindowOptions(
@@ -268,7 +296,7 @@ class Submission:
         embeddings = read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE)
         return Heard(window.span, window.channel, json.loads(text), text, embeddings)
 
-    async def _sum_up(self, heard: Sequence[Heard], turns: Sequence[LocalTurn]) -> Summary:
+    async def _sum_up(self, heard: Sequence[Heard], turns: Sequence[LocalTurn]) -> str:
         options = {
             "window_starts": [item.span.start_s for item in heard],
             "channels": [item.channel for item in heard],
@@ -283,4 +311,12 @@ class Submission:
             "RECORDING_OPTIONS": json.dumps(options),
         }
         answer = await self._server.infer("recording_summary", inputs, self._limits.timeout_s)
-        return json.loads(read_text(answer, "SUMMARY"))
+        return read_text(answer, "SUMMARY")
+
+
+def _note_about(note: Note, recording: Recording, event: str, **facts: object) -> None:
+    note(event, {"file": recording.source.path, **facts})
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Result files: JSON, SubRip, WebVTT and plain text, written whole or not at all."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -12,8 +13,24 @@ from pathlib import Path
 from voiceman.errors import ResultNotWrittenError
 from voiceman_client.result import Result, ResultSegment
 
+TEMPORARY_PREFIX = ".voiceman-"  # of the names of files that are not whole yet
 _CUE_CHARACTERS = 84  # two lines of 42, the usual limit of subtitles
 _CUE_SECONDS = 7.0  # the usual longest time of a subtitle
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written.
+
+    Attributes:
+        path: where it is.
+        size_bytes: of what was written.
+        sha256: of what was written, before a disk had it; 64 hexadecimal digits.
+    """
+
+    path: Path
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -72,11 +89,11 @@ FORMATS: dict[str, Callable[[Result], str]] = {
 }
 
 
-def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]) -> list[Written]:
     """Write `<name>.<format>` for every format; each file appears complete or not at all.
 
     Returns:
-        The paths in the order of `formats`.
+        The files in the order of `formats`.
 
     Raises:
         ResultNotWrittenError: the disk is full, no permission, or the result holds what the
@@ -92,7 +109,7 @@ def _encode(result: Result, kind: str, name: str) -> bytes:
         raise ResultNotWrittenError(f"{name}.{kind}: the result cannot be {kind} ({err})") from err
 
 
-def write_whole(path: Path, content: bytes) -> Path:
+def write_whole(path: Path, content: bytes) -> Written:
     """Write beside the target, then rename: a reader never sees half a file.
 
     Raises:
@@ -102,7 +119,7 @@ def write_whole(path: Path, content: bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".voiceman-", delete=False
+            dir=path.parent, prefix=TEMPORARY_PREFIX, delete=False
         ) as file:
             temporary = Path(file.name)
             file.write(content)
@@ -118,7 +135,7 @@ def write_whole(path: Path, content: bytes) -> Path:
             f"{path}: {len(content)} bytes could not be written ({err.strerror}); "
             "make room or give another --output"
         ) from err
-    return path
+    return Written(path, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _umask() -> int:

@@ -1,8 +1,7 @@
 """Which CTC model aligns which language, unless the user names another.
 
 Source: the defaults of WhisperX 3.8.6 (`alignment.py`). Its names for torchaudio's bundles stand
-here as the same weights on the Hugging Face hub (en, fr, de, es, it). For Norwegian the smaller
-sibling of its choice: 1 billion parameters in fp32 do not fit into an ONNX file of 2 GB.
+here as the same weights on the Hugging Face hub (en, fr, de, es, it).
 """
 
 ALIGNERS = {
@@ -31,8 +30,8 @@ ALIGNERS = {
     "lv": "jimregan/wav2vec2-large-xlsr-latvian-cv",
     "ml": "gvs/wav2vec2-large-xlsr-malayalam",
     "nl": "jonatasgrosman/wav2vec2-large-xlsr-53-dutch",
-    "nn": "NbAiLab/nb-wav2vec2-300m-nynorsk",
-    "no": "NbAiLab/nb-wav2vec2-300m-bokmaal",
+    "nn": "NbAiLab/nb-wav2vec2-1b-nynorsk",
+    "no": "NbAiLab/nb-wav2vec2-1b-bokmaal-v2",
     "pl": "jonatasgrosman/wav2vec2-large-xlsr-53-polish",
     "pt": "jonatasgrosman/wav2vec2-large-xlsr-53-portuguese",
     "ro": "gigant/romanian-wav2vec2",

@@ -21,7 +21,7 @@ from voiceman_export.weights_folder import Export
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
-_ROW = "{:<20} {:<44} {:>10} {:>10}  {}"
+_ROW = "{:<20} {:<56} {:>10} {:>10}  {}"
 
 _repository = click.option(
     "--model-repository",
@@ -194,10 +194,23 @@ def export_scoring(repository: Path, *, force: bool) -> None:
     show_default=True,
     help="A table, or one JSON object for each line.",
 )
+@click.option(
+    "--utterances",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="How many pieces of real speech voice models are compared on.",
+)
 @_repository
 @_failures_are_messages
 def check(
-    names: tuple[str, ...], checkpoint: str | None, language: str, form: str, repository: Path
+    names: tuple[str, ...],
+    *,
+    checkpoint: str | None,
+    language: str,
+    form: str,
+    utterances: int,
+    repository: Path,
 ) -> None:
     """Compare exported models with their sources; exit 1 when one differs too much.
 
@@ -211,7 +224,7 @@ def check(
     if form == "table":
         click.echo(_ROW.format("model", "compared with", "difference", "limit", "verdict"))
     for name in names or checks.exported(repository):
-        for parity in checks.check(repository, name, checkpoint, language):
+        for parity in checks.check(repository, name, checkpoint, language, utterances):
             failed = failed or not parity.passed
             if form == "json":
                 click.echo(json.dumps({**asdict(parity), "passed": parity.passed}))

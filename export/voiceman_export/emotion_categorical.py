@@ -17,7 +17,9 @@ from transformers import AutoModel, Wav2Vec2Config
 
 from voiceman.contracts import EMOTION_CATEGORIES
 from voiceman.errors import WeightsError
-from voiceman.serving.emotion_networks import load_categorical
+from voiceman.serving.emotion_networks import WEIGHTS
+from voiceman_export import voice_runs
+from voiceman_export.rounding import decide_rounding
 from voiceman_export.sources import Checkpoint
 from voiceman_export.wav2vec2_layout import write_wav2vec2
 
@@ -94,8 +96,8 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     """Write weights and sizes; returns the precision."""
     model = load(checkpoint.path)
     head = {"output.weight": model.output.weight[model.order]}
-    write_wav2vec2(model.wav2vec2, head, {"output_norm": model.output_norm}, folder)
-    load_categorical(folder, torch.device("cpu"))
+    write_wav2vec2(model.wav2vec2, head, {"output_norm": model.output_norm}, folder / WEIGHTS)
+    decide_rounding(folder, voice_runs.categorical, classes=True)
     return "fp32"
 
 

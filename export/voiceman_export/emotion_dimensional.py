@@ -11,8 +11,10 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from voiceman.contracts import EMOTION_DIMENSIONS
 from voiceman.errors import WeightsError
-from voiceman.serving.emotion_networks import load_dimensional
+from voiceman.serving.emotion_networks import WEIGHTS
+from voiceman_export import voice_runs
 from voiceman_export.pretrained import load_pretrained
+from voiceman_export.rounding import decide_rounding
 from voiceman_export.sources import Checkpoint
 from voiceman_export.wav2vec2_layout import write_wav2vec2
 
@@ -75,13 +77,7 @@ def load(checkpoint: Checkpoint) -> EmotionDimensional:
     Raises:
         WeightsError: not of this architecture.
     """
-    model: EmotionDimensional = load_pretrained(EmotionDimensional, checkpoint)
-    if model.config.feat_extract_norm != "layer":
-        raise WeightsError(
-            f"{checkpoint.path}: its features are normalised over the whole input, so padded "
-            "batches would change its answers"
-        )
-    return model
+    return load_pretrained(EmotionDimensional, checkpoint)
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> str:
@@ -90,6 +86,6 @@ def write(checkpoint: Checkpoint, folder: Path) -> str:
     output = model.classifier.out_proj  # its rows in the order of EMOTION_DIMENSIONS
     output.weight.data, output.bias.data = output.weight[model.order], output.bias[model.order]
     head = {f"classifier.{name}": value for name, value in model.classifier.state_dict().items()}
-    write_wav2vec2(model.wav2vec2, head, {}, folder)
-    load_dimensional(folder, torch.device("cpu"))
+    write_wav2vec2(model.wav2vec2, head, {}, folder / WEIGHTS)
+    decide_rounding(folder, voice_runs.dimensional, classes=False)
     return "fp32"

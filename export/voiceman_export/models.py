@@ -90,20 +90,21 @@ MODELS = {
             "arousal, dominance and valence, from audeering's Hugging Face layout",
             patterns=("*.json", "*.safetensors", "*.bin"),
             licence="CC-BY-NC-SA-4.0",
-            revision=2,
+            revision=3,
         ),
         Model(
             "emotion_categorical",
             "four emotions, from speechbrain's wav2vec2 folder (wav2vec2.ckpt, model.ckpt)",
             patterns=("hyperparams.yaml", "label_encoder.txt", "*.ckpt"),
             licence="Apache-2.0",
-            revision=2,
+            revision=3,
         ),
         Model(
             "word_alignment",
             "a language's CTC model for word times, from a wav2vec 2.0 in Hugging Face's layout",
             # A language model may lie beside them, which is of no use here.
             patterns=("*.json", "model*.safetensors", "pytorch_model*.bin"),
+            revision=3,
             languages=ALIGNERS,
         ),
     )

@@ -1,4 +1,4 @@
-"""Load a checkpoint in Hugging Face's layout as something that can be captured as a graph."""
+"""Load a wav2vec 2.0 from a checkpoint in Hugging Face's layout."""
 
 from typing import Any
 
@@ -9,6 +9,14 @@ from voiceman_export.sources import Checkpoint
 
 # The embedding of masked frames serves training only.
 _FOR_TRAINING = {"wav2vec2.masked_spec_embed"}
+# What `voiceman.serving.wav2vec2` takes for granted.
+_SERVED = {
+    "model_type": "wav2vec2",
+    "hidden_act": "gelu",
+    "feat_extract_activation": "gelu",
+    "add_adapter": False,
+    "adapter_attn_dim": None,
+}
 
 
 def load_pretrained(architecture: Any, checkpoint: Checkpoint) -> Any:  # noqa: ANN401
@@ -22,14 +30,13 @@ def load_pretrained(architecture: Any, checkpoint: Checkpoint) -> Any:  # noqa: 
         The model, for inference.
 
     Raises:
-        WeightsError: it cannot be loaded, or lacks weights that the architecture has.
+        WeightsError: it cannot be loaded, lacks weights that the architecture has, or has
+            something that the server's wav2vec 2.0 has not.
     """
     try:
         model, report = architecture.from_pretrained(
             checkpoint.path,
             dtype=torch.float32,
-            # What the graph capture of torch follows without questions about the data.
-            attn_implementation="eager",
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as err:
@@ -37,4 +44,11 @@ def load_pretrained(architecture: Any, checkpoint: Checkpoint) -> Any:  # noqa: 
     missing = sorted(set(report["missing_keys"]) - _FOR_TRAINING)
     if missing:
         raise WeightsError(f"{checkpoint.path}: lacks {', '.join(missing[:5])}")
+    for setting, served in _SERVED.items():
+        found = getattr(model.config, setting, served)
+        if found != served:
+            raise WeightsError(
+                f"{checkpoint.path}: its {setting} is {found}; only wav2vec 2.0 where it is "
+                f"{served} can be exported"
+            )
     return model.eval()

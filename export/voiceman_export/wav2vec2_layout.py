@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import Wav2Vec2Model
 
-from voiceman.serving.emotion_networks import CONFIG, WEIGHTS
+from voiceman.serving.wav2vec2_network import CONFIG
 
 _POSITIONS = "encoder.pos_conv_embed.conv"
 
@@ -17,15 +17,15 @@ def write_wav2vec2(
     model: Wav2Vec2Model,
     head: Mapping[str, torch.Tensor],
     own_settings: Mapping[str, object],
-    folder: Path,
+    path: Path,
 ) -> None:
     """Write a network and what stands on it.
 
     Args:
         model: written below "wav2vec2.", in fp32, weight norm as numbers.
         head: further weights by name.
-        own_settings: what the head needs to know, written beside the model's config.
-        folder: where to.
+        own_settings: what the head needs to know, beside the model's own in its config.
+        path: the file of weights; the config is written beside it.
     """
     state = {
         name: value
@@ -37,7 +37,8 @@ def write_wav2vec2(
     tensors = {f"wav2vec2.{name}": value for name, value in state.items()} | dict(head)
     save_file(
         {name: value.detach().float().contiguous() for name, value in tensors.items()},
-        folder / WEIGHTS,
+        path,
     )
     config = model.config.to_dict() | dict(own_settings)
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(config, indent=2) + "\n"
+    path.with_name(CONFIG).write_text(text, encoding="utf-8")

@@ -5,8 +5,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.export import Dim
 from transformers import (
     AutoFeatureExtractor,
     AutoModelForCTC,
@@ -20,50 +18,21 @@ from voiceman.analysis.ctc_network import CtcFormat
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
 from voiceman.languages import WITHOUT_SPACES
-from voiceman.serving.ctc import FORMAT, GRAPH, OUTPUT
-from voiceman_export.onnx_graph import write_onnx
+from voiceman.serving.ctc import FORMAT, WEIGHTS
+from voiceman_export import voice_runs
 from voiceman_export.pretrained import load_pretrained
+from voiceman_export.rounding import decide_rounding
 from voiceman_export.sources import Checkpoint
-
-_EXAMPLE_SAMPLES = 16_000
-
-
-class LogProbabilities(torch.nn.Module):
-    """A CTC model whose outputs are log-probabilities."""
-
-    def __init__(self, model: Wav2Vec2ForCTC) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, waveform: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Log-probabilities of the labels.
-
-        Args:
-            waveform: float32 [batch, samples] at 16 kHz, zeros behind the end of each.
-            attention_mask: int64 [batch, samples], 1 where there is sound; only for models
-                that ignore padding.
-
-        Returns:
-            float32 [batch, frames, labels].
-        """
-        return self.model(waveform, attention_mask=attention_mask).logits.log_softmax(-1)
+from voiceman_export.wav2vec2_layout import write_wav2vec2
 
 
-def load(checkpoint: Checkpoint) -> LogProbabilities:
+def load(checkpoint: Checkpoint) -> Wav2Vec2ForCTC:
     """Load a checkpoint through transformers.
 
     Raises:
         WeightsError: not a wav2vec 2.0 with a CTC head, or an incomplete one.
     """
-    model = load_pretrained(AutoModelForCTC, checkpoint)
-    if model.config.model_type != "wav2vec2" or getattr(model.config, "add_adapter", False):
-        raise WeightsError(
-            f"{checkpoint.path}: is {model.config.model_type}; only wav2vec 2.0 without an "
-            "adapter behind its encoder can be exported"
-        )
-    return LogProbabilities(model)
+    return load_pretrained(AutoModelForCTC, checkpoint)
 
 
 def read_format(checkpoint: Checkpoint, config: Wav2Vec2Config, language: str) -> CtcFormat:
@@ -105,7 +74,6 @@ def read_format(checkpoint: Checkpoint, config: Wav2Vec2Config, language: str) -
             blank=blank,
             delimiter=tokenizer.word_delimiter_token_id if spaced else None,
         ),
-        masked=config.feat_extract_norm == "layer",
         normalised=bool(extractor.do_normalize),
         receptive_field=_receptive_field(config.conv_kernel, config.conv_stride),
         hop=prod(config.conv_stride),
@@ -113,17 +81,13 @@ def read_format(checkpoint: Checkpoint, config: Wav2Vec2Config, language: str) -
 
 
 def write(checkpoint: Checkpoint, folder: Path, language: str) -> str:
-    """Write the ONNX file and its format; returns the precision."""
-    module = load(checkpoint)
-    form = read_format(checkpoint, module.model.config, language)
+    """Write weights, sizes and format; returns the precision."""
+    model = load(checkpoint)
+    form = read_format(checkpoint, model.config, language)
     (folder / FORMAT).write_text(form.to_json() + "\n", encoding="utf-8")
-    inputs = {"WAVEFORM": torch.randn(2, _EXAMPLE_SAMPLES)}
-    if form.masked:
-        mask = torch.ones(2, _EXAMPLE_SAMPLES, dtype=torch.int64)
-        mask[1, _EXAMPLE_SAMPLES // 2 :] = 0
-        inputs["ATTENTION_MASK"] = mask
-    shape = {0: Dim("batch"), 1: Dim("samples", min=form.shortest)}
-    write_onnx(module, inputs, OUTPUT, folder / GRAPH, dict.fromkeys(inputs, shape))
+    head = {f"lm_head.{name}": value for name, value in model.lm_head.state_dict().items()}
+    write_wav2vec2(model.wav2vec2, head, {}, folder / WEIGHTS)
+    decide_rounding(folder, voice_runs.ctc, classes=True)
     return "fp32"
 
 

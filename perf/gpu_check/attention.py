@@ -16,8 +16,8 @@ from perf.gpu_check.costs import cross_cache_bytes
 from perf.gpu_check.device import DTYPES, seconds_per_run
 from perf.gpu_check.findings import Findings
 from perf.gpu_check.setting import Clock, Setting
-from voiceman.serving.whisper.graphs import recorder
-from voiceman.serving.whisper.lanes import Lane, new_lane, settle
+from voiceman.serving.graphs import recorder
+from voiceman.serving.lanes import Lane, new_lane, settle
 
 REPEATS = 20  # a single one is shorter than the launch of its graph
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from voiceman.serving.whisper.lanes import Lane, settle
+from voiceman.serving.lanes import Lane, settle
 
 MIB = 2**20
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

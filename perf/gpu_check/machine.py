@@ -5,7 +5,7 @@ from dataclasses import asdict
 from perf.gpu_check.device import clean_up, describe, measure_reach
 from perf.gpu_check.findings import Findings
 from perf.gpu_check.setting import Clock, Setting
-from voiceman.serving.whisper.lanes import new_lane
+from voiceman.serving.lanes import new_lane
 
 
 def look_at_machine(setting: Setting, clock: Clock, findings: Findings) -> None:

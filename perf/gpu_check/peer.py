@@ -20,9 +20,9 @@ from perf.gpu_check.models import (
     random_checkpoint,
 )
 from perf.gpu_check.setting import WINDOW_S, Clock, Setting
+from voiceman.serving.lanes import settle
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.features import MEL_FRAMES
-from voiceman.serving.whisper.lanes import settle
 
 
 def build_peer(

@@ -13,11 +13,11 @@ from perf.gpu_check.models import random_checkpoint
 from perf.gpu_check.setting import WINDOW_S, Clock, Setting, make_sounds
 from voiceman.audio import Waveform
 from voiceman.options import WindowOptions
+from voiceman.serving.graphs import Work, recorder
 from voiceman.serving.whisper.batch import Batch
 from voiceman.serving.whisper.buckets import smallest_holding
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.engine import Engine, EngineSettings
-from voiceman.serving.whisper.graphs import Work, recorder
 from voiceman.serving.whisper.layers import build_network
 from voiceman.serving.whisper.network import decode_step
 from voiceman.serving.whisper.precision import choose_precision

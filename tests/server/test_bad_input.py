@@ -105,7 +105,8 @@ def test_unusable_files_are_named_and_harm_nothing(submit, good, utterance, tmp_
     assert reason in done.stderr
     assert done.stdout == "results/good.json\n"
     assert json.loads((tmp_path / "results/good.json").read_text())["segments"]
-    assert len(list((tmp_path / "results").iterdir())) == 1
+    written = {path.name for path in (tmp_path / "results").iterdir()}
+    assert written == {"good.json", "run_log.jsonl"}
 
 
 def test_truncated_m4a_is_transcribed_as_far_as_it_goes_and_flagged(submit, utterance, tmp_path):
@@ -124,6 +125,7 @@ def test_silence_is_a_result_without_segments(submit, good, tmp_path):
     result = json.loads((tmp_path / "results/silence.json").read_text())
     assert result["segments"] == []
     assert [flag["kind"] for flag in result["flags"]] == ["no_speech"]
+    assert "weights" in result["provenance"]["models"]["voice_activity"]
 
 
 def test_unknown_language_is_refused_by_name(submit, good, tmp_path):
@@ -153,20 +155,20 @@ def test_full_disk_is_said_and_leaves_no_half_file(submit, good, tmp_path):
     """A limit on the size of files fails a write as a full disk does: in the middle."""
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))  # the log's lines fit
 
     done = submit(good, preexec_fn=limit, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     assert done.returncode == 1, done.stderr
     assert "good.json: " in done.stderr
     assert "bytes could not be written" in done.stderr
-    assert list((tmp_path / "results").iterdir()) == []
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["run_log.jsonl"]
 
 
 def test_read_only_output_folder_is_said(submit, good, tmp_path):
     (tmp_path / "results").touch()
     done = submit(good, "--output", "results/deeper")
     assert done.returncode == 1
-    assert "results/deeper/good.json: " in done.stderr
+    assert "results/deeper/run_log.jsonl: " in done.stderr
 
 
 def test_unreachable_server_ends_the_run(submit, good, tmp_path):

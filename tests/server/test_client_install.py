@@ -14,7 +14,7 @@ from voiceman_client.decode import decode
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-HEAVY = ("torch", "scipy", "onnxruntime", "transformers", "pytriton", "speechbrain")
+HEAVY = ("torch", "scipy", "transformers", "pytriton", "speechbrain")
 
 
 @pytest.fixture(scope="module")

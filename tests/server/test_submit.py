@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -21,6 +22,7 @@ from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.contracts import MODELS
 from voiceman.manifest import sha256_of
 from voiceman_client.decode import decode
+from voiceman_client.run_log import LOG_NAME
 from voiceman_client.transport import to_tensors
 
 CLIENT = Path(sys.executable).with_name("voiceman-client")
@@ -87,9 +89,22 @@ def test_a_call_becomes_text_with_two_speakers(submitted):
 
 
 def test_every_format_holds_the_text(submitted):
-    assert sorted(path.suffix for path in submitted.iterdir()) == [".json", ".srt", ".txt", ".vtt"]
-    for path in submitted.iterdir():
+    paths = [path for path in submitted.iterdir() if path.name != LOG_NAME]
+    assert sorted(path.suffix for path in paths) == [".json", ".srt", ".txt", ".vtt"]
+    for path in paths:
         assert "Chicago" in path.read_text()
+
+
+def test_one_changed_byte_of_a_run_is_found(submitted, client, tmp_path):
+    folder = shutil.copytree(submitted, tmp_path / "results")
+    intact = client("verify", folder, "--inputs")
+    assert intact.returncode == 0, intact.stdout
+    assert ": intact, 4 files, " in intact.stdout
+    subtitles = folder / "sample.srt"
+    subtitles.write_text(subtitles.read_text().replace("Chicago", "Chicagо"))  # a Cyrillic o
+    changed = client("verify", folder)
+    assert changed.returncode == 1
+    assert changed.stdout.startswith("sample.srt: changed: ")
 
 
 def test_word_times_lie_within_the_speech(submitted, call):
@@ -135,7 +150,9 @@ def test_provenance_names_what_the_result_rests_on(submitted, call):
     provenance = read_result(submitted / "sample.json")["provenance"]
     assert provenance["options"]["speakers"] == 2
     assert provenance["models"].keys() >= MODELS.keys()
-    assert len(provenance["models"]["whisper"]["weights"]["sha256"]) == 64
+    for name in ("whisper", "voice_activity", "scoring", "recording_summary"):
+        assert len(provenance["models"][name]["weights"]["sha256"]) == 64
+    assert {len(provenance["models"][name]["config_sha256"]) for name in MODELS} == {64}
     assert provenance["source"]["sha256"] == sha256_of(path)
     assert provenance["server"]["name"] == "triton"
 

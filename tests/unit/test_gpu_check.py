@@ -21,7 +21,7 @@ from perf.gpu_check.setting import Clock, rehearsal
 from perf.record import ROOT, write_result
 
 # What a machine with a GPU need not have.
-NOT_ASSUMED = ("av", "click", "grpc", "hypothesis", "jiwer", "onnxruntime", "psutil", "pynvml")
+NOT_ASSUMED = ("av", "click", "grpc", "hypothesis", "jiwer", "psutil", "pynvml")
 NOT_ASSUMED += ("pytriton", "rich", "scipy", "speechbrain", "tritonclient")
 
 SHORT = {

@@ -1,4 +1,4 @@
-"""The CTC network of a language: what its graph takes, and where it hears given labels."""
+"""The CTC network of a language: what it takes, and where it hears given labels."""
 
 import json
 from collections.abc import Sequence
@@ -16,19 +16,16 @@ MAX_BATCH_SEGMENTS = 16
 
 @dataclass(frozen=True)
 class CtcFormat:
-    """What has to be known about an exported CTC network, beside its graph.
+    """What has to be known about an exported CTC network, beside its weights.
 
     Attributes:
         vocabulary: what its outputs stand for.
-        masked: it takes ATTENTION_MASK (layer-norm models) and ignores padding; otherwise
-            (group-norm models) only equal lengths share a batch.
         normalised: it was trained on samples of zero mean and unit variance.
         receptive_field: samples that its first frame needs.
         hop: samples from one frame to the next.
     """
 
     vocabulary: Vocabulary
-    masked: bool
     normalised: bool
     receptive_field: int
     hop: int
@@ -39,16 +36,16 @@ class CtcFormat:
 
     @property
     def shortest(self) -> int:
-        """The least samples that the graph takes: two frames."""
+        """The least samples that are aligned: two frames."""
         return self.receptive_field + self.hop
 
     def to_json(self) -> str:
-        """As the text of the file beside the graph."""
+        """As the text of the file beside the weights."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "CtcFormat":
-        """From the text of the file beside the graph.
+        """From the text of the file beside the weights.
 
         Raises:
             WeightsError: it is no such text.
@@ -76,7 +73,7 @@ def hear_labels(
     """
     inputs = [normalise(sound) for sound in sounds] if form.normalised else list(sounds)
     found: list[Placement | str] = [""] * len(inputs)
-    for batch in batches(inputs, MAX_BATCH_SEGMENTS, masked=form.masked):
+    for batch in batches(inputs, MAX_BATCH_SEGMENTS):
         emissions = network(batch.samples, batch.lengths)
         placements = place_labels(
             [

@@ -19,8 +19,6 @@ MIN_UTTERANCE_S = 0.5
 # analysed in overlapping pieces of this length, and the results averaged.
 MAX_PIECE_S = 12.0
 OVERLAP_S = 2.0
-# Networks without a mask get utterances cut to a multiple of this, so that equal lengths meet.
-LENGTH_STEP_S = 0.05
 MAX_BATCH_PIECES = 8  # the requirements' default batch
 
 
@@ -50,7 +48,7 @@ def analyse_utterances(
     network: Network,
     *,
     outputs: int,
-    masked: bool,
+    variance_floor: float,
 ) -> list[Emotions]:
     """Run an emotion network over the utterances of several windows.
 
@@ -59,9 +57,7 @@ def analyse_utterances(
         utterances: [u, 2] start and end in seconds, for every window.
         network: the exported network, to [b, k].
         outputs: how many numbers it gives per utterance, k.
-        masked: the network ignores padding (layer-norm models). Otherwise (group-norm models,
-            whose first layer mixes all samples) only equal lengths share a batch, unpadded,
-            and the network normalises by itself.
+        variance_floor: of its normalised input.
     """
     found = [
         Emotions(np.full((len(spans), outputs), np.nan, np.float32), {}) for spans in utterances
@@ -73,9 +69,11 @@ def analyse_utterances(
             if isinstance(cut, str):
                 found[window].missing[index] = cut
                 continue
-            cuts += [_Piece(window, index, samples) for samples in _network_inputs(cut, masked)]
+            cuts += [
+                _Piece(window, index, normalise(piece, variance_floor)) for piece in pieces(cut)
+            ]
     sums: dict[tuple[int, int], list[Floats]] = {}
-    for batch in batches([piece.samples for piece in cuts], MAX_BATCH_PIECES, masked=masked):
+    for batch in batches([piece.samples for piece in cuts], MAX_BATCH_PIECES):
         outputs_of_batch = network(batch.samples, batch.lengths)
         for number, output in zip(batch.indices, outputs_of_batch, strict=True):
             piece = cuts[number]
@@ -98,11 +96,3 @@ def pieces(samples: Waveform) -> list[Waveform]:
     count = -(-(len(samples) - longest) // step) + 1
     starts = np.linspace(0, len(samples) - longest, count).round().astype(int)
     return [samples[start : start + longest] for start in starts]
-
-
-def _network_inputs(cut: Waveform, masked: bool) -> list[Waveform]:
-    """The pieces of an utterance as the network wants them."""
-    if masked:
-        return [normalise(piece) for piece in pieces(cut)]
-    step = int(LENGTH_STEP_S * SAMPLE_RATE_HZ)
-    return pieces(cut[: len(cut) // step * step])

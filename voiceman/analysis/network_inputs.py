@@ -13,12 +13,12 @@ Lengths = npt.NDArray[np.int64]
 # Padded waveforms [b, n] and their true lengths [b], to what the network says about each.
 Network = Callable[[Floats, Lengths], Floats]
 
-# Inputs of masked networks are padded to a multiple of this, so that batches are full.
+# Inputs are padded to a multiple of this, so that batches are full.
 BUCKET_S = 1.0
 # Bounds the memory of one run: padded seconds.
 MAX_BATCH_S = 60.0
 
-_VARIANCE_FLOOR = 1e-7  # as in transformers' Wav2Vec2FeatureExtractor
+VARIANCE_FLOOR = 1e-7  # as in transformers' Wav2Vec2FeatureExtractor
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class Batch:
     lengths: Lengths
 
 
-def normalise(samples: Waveform) -> Waveform:
-    """Zero mean and unit variance, as wav2vec2 models are trained."""
+def normalise(samples: Waveform, variance_floor: float = VARIANCE_FLOOR) -> Waveform:
+    """Zero mean and unit variance, as wav2vec2 models are trained.
+
+    Args:
+        samples: [n].
+        variance_floor: added to the variance; libraries differ in it.
+    """
     exact = samples.astype(np.float64)
-    return ((exact - exact.mean()) / np.sqrt(exact.var() + _VARIANCE_FLOOR)).astype(np.float32)
+    return ((exact - exact.mean()) / np.sqrt(exact.var() + variance_floor)).astype(np.float32)
 
 
-def attention_mask(samples: Floats, lengths: Lengths) -> npt.NDArray[np.int64]:
-    """[b, n]: 1 where there is sound, 0 where there is padding."""
-    return (np.arange(samples.shape[1]) < lengths[:, np.newaxis]).astype(np.int64)
-
-
-def batches(inputs: Sequence[Waveform], most: int, *, masked: bool) -> Iterator[Batch]:
+def batches(inputs: Sequence[Waveform], most: int) -> Iterator[Batch]:
     """Put inputs of like lengths together, shortest first.
 
     How far an input is padded is a function of its own length, never of its neighbours.
@@ -55,11 +55,9 @@ def batches(inputs: Sequence[Waveform], most: int, *, masked: bool) -> Iterator[
     Args:
         inputs: [n] samples each.
         most: inputs in a batch.
-        masked: the network ignores padding (layer-norm models). Otherwise (group-norm models,
-            whose first layer mixes all samples) only equal lengths share a batch, unpadded.
     """
     by_length: dict[int, list[int]] = {}
-    bucket = int(BUCKET_S * SAMPLE_RATE_HZ) if masked else 1
+    bucket = int(BUCKET_S * SAMPLE_RATE_HZ)
     for index, samples in enumerate(inputs):
         by_length.setdefault(-(-len(samples) // bucket) * bucket, []).append(index)
     for length, indices in sorted(by_length.items()):

@@ -24,7 +24,7 @@ OPTIONAL_WEIGHTS = ("emotion_dimensional", "emotion_categorical")
 WEIGHTS_BY_LANGUAGE = "word_alignment"
 
 # What the models import. Without numpy the stub does not even start.
-MODEL_PACKAGES = ("voiceman", "scipy", "torch", "onnxruntime", "tokenizers", "safetensors")
+MODEL_PACKAGES = ("voiceman", "scipy", "torch", "tokenizers", "safetensors")
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Triton puts its regions, not ours to choose
 # 64 windows of 30 s (1 MB each as INT16) in flight through seven models that take the sound.

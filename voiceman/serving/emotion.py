@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from voiceman.analysis.emotion import analyse_utterances
-from voiceman.analysis.network_inputs import Floats
+from voiceman.analysis.network_inputs import VARIANCE_FLOOR, Floats
 from voiceman.audio import Int16Waveform
 from voiceman.contracts import (
     EMOTION_CATEGORIES,
@@ -41,7 +41,7 @@ class EmotionModel:
         name: of the Triton model; its status tensor is named after it.
         output: the tensor with one row per utterance.
         columns: names of the row's numbers.
-        masked: knows sound from padding; otherwise only equal lengths share a batch.
+        variance_floor: of its normalised input.
         load: reads the network from a weights folder, for a device.
         missing: what to say without weights.
         note: what a reader must know about the training data.
@@ -50,7 +50,7 @@ class EmotionModel:
     name: str
     output: str
     columns: tuple[str, ...]
-    masked: bool
+    variance_floor: float
     load: Callable[[Path, torch.device], Network]
     missing: str
     note: str
@@ -60,7 +60,7 @@ DIMENSIONAL = EmotionModel(
     name="emotion_dimensional",
     output="AROUSAL_DOMINANCE_VALENCE",
     columns=EMOTION_DIMENSIONS,
-    masked=True,
+    variance_floor=VARIANCE_FLOOR,
     load=load_dimensional,
     missing="no weights: run voiceman-export emotion-dimensional --checkpoint FOLDER_OR_NAME",
     note=(
@@ -72,7 +72,7 @@ CATEGORICAL = EmotionModel(
     name="emotion_categorical",
     output="EMOTION_PROBABILITIES",
     columns=EMOTION_CATEGORIES,
-    masked=False,
+    variance_floor=1e-5,  # that of torch's layer norm, which speechbrain takes
     load=load_categorical,
     missing="no weights: run voiceman-export emotion-categorical --checkpoint FOLDER_OR_NAME",
     note=(
@@ -118,7 +118,7 @@ class EmotionEngine:
             utterances,
             self._network,
             outputs=len(self._model.columns),
-            masked=self._model.masked,
+            variance_floor=self._model.variance_floor,
         )
         return [self._answer(emotions.values, emotions.missing) for emotions in found]
 

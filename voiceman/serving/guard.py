@@ -54,6 +54,7 @@ class Stage:
 # Shares of a machine of 128 GB, and bounds of a batch, are the users'; so is what an item takes,
 # where it was not measured.
 SPEECH_TO_TEXT = Stage(16, 8, 1, 32, 2000)  # a window of 30 s
+ALIGNMENT = Stage(4, 16, 4, 64, 500)  # a segment
 DIARIZATION = Stage(8, 16, 1, 16, 20)  # 10 s; measured, the users' had other models
 EMOTION = Stage(10, 8, 1, 32, 1500)  # an utterance
 

@@ -10,12 +10,10 @@ MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = "max"
 
-# How libraries say it, where they raise no error of their own for it.
+# How torch says it, where it raises no error of its own for it.
 _SIGNS = (
     "out of memory",
     "can't allocate memory",  # torch on the CPU
-    "bad_alloc",  # ONNX Runtime on the CPU
-    "Failed to allocate memory",  # ONNX Runtime's arenas
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
     # cuFFT calls it an internal error (https://github.com/pytorch/pytorch/issues/119420).
@@ -91,9 +89,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _says_so(error: BaseException) -> bool:
-    # ONNX Runtime's errors derive from Exception alone.
-    of_library = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
-    return of_library and any(sign in str(error) for sign in _SIGNS)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

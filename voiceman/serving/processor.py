@@ -21,6 +21,12 @@ def cpu_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cpu" and multiplies_bf16() else torch.float32
 
 
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on whatever multiplies it, CPU or GPU; fp32 elsewhere."""
+    on_gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if on_gpu else cpu_dtype(device)
+
+
 def multiplies_bf16() -> bool:
     """Whether this processor has instructions for products of bf16 numbers."""
     capabilities = torch.cpu.get_capabilities()

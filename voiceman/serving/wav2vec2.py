@@ -1,9 +1,10 @@
 """wav2vec 2.0 in plain torch: from utterances to hidden states, on CPU and CUDA.
 
 Source: Baevski et al. 2020 (arXiv:2006.11477); names of weights and settings are those of Hugging
-Face's checkpoints. Two kinds exist. "layer": every convolution is normalised over its channels,
-so padding can be masked, and an utterance does not depend on its neighbours. "group": the first
-convolution is normalised over time, padding included, so only equal lengths share a batch.
+Face's checkpoints. Two kinds exist. "layer": every convolution is normalised over its channels.
+"group": the first convolution is normalised over time; other implementations count padding in,
+and let only equal lengths share a batch. Here both kinds are told how long each row is, and what
+an utterance becomes does not depend on its neighbours.
 
 Where the processor multiplies bf16, everything behind the first convolution is in bf16, norms and
 sums within them in fp32; the first one is not, because a waveform of 8 bits is another waveform.
@@ -80,6 +81,10 @@ class Convolution:
         frames = inputs.flatten(1).unfold(1, self.taps * channels, self.stride * channels)
         return self.product(frames)
 
+    def frames(self, samples: Tensor) -> Tensor:
+        """How many come out of so many, both [b]."""
+        return (samples - self.taps) // self.stride + 1
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -133,7 +138,7 @@ class Wav2Vec2:
     def frames(self, samples: Tensor) -> Tensor:
         """Frames [b] that so many samples [b] become."""
         for convolution in self._convolutions:
-            samples = (samples - convolution.taps) // convolution.stride + 1
+            samples = convolution.frames(samples)
         return samples
 
     def __call__(self, waveforms: Tensor, samples: Tensor | None = None) -> Tensor:
@@ -141,13 +146,12 @@ class Wav2Vec2:
 
         Args:
             waveforms: [b, n] float32 at 16 kHz, as the checkpoint wants them normalised.
-            samples: [b] int64, how many of every row are sound; None: all. Only networks of
-                the kind "layer" can tell sound from padding.
+            samples: [b] int64, how many of every row are sound, zeros behind them; None: all.
 
         Returns:
             [b, frames, d] in `dtype`; rows of padding mean nothing.
         """
-        features = self._features(waveforms)
+        features = self._features(waveforms, samples)
         hidden = self._projection(self._features_norm(features))
         mask = None
         if samples is not None:
@@ -157,20 +161,22 @@ class Wav2Vec2:
             mask = inside[:, None, None]
         return self._encode(hidden + self._position(hidden), mask)
 
-    def _features(self, waveforms: Tensor) -> Tensor:
+    def _features(self, waveforms: Tensor, samples: Tensor | None) -> Tensor:
         """[b, n] to [b, frames, c]."""
         hidden = waveforms[..., None]
         for index, convolution in enumerate(self._convolutions):
             hidden = convolution(hidden)
             if index in self._norms:
-                hidden = self._normalise(hidden, self._norms[index])
+                hidden = self._normalise(hidden, self._norms[index], samples)
             hidden = nn.gelu(hidden.to(self.dtype))
         return hidden
 
-    def _normalise(self, hidden: Tensor, norm: Norm) -> Tensor:
-        """[b, t, c] over its channels, or every channel over time."""
+    def _normalise(self, hidden: Tensor, norm: Norm, samples: Tensor | None) -> Tensor:
+        """[b, t, c] over its channels, or every channel of the first convolution over time."""
         if self.settings.feat_extract_norm == "layer":
             return norm(hidden)
+        if samples is not None:
+            return _over_time(hidden, self._convolutions[0].frames(samples), norm)
         # As an image of height 1 with its channels last it is normalised without being turned.
         image = hidden.transpose(1, 2)[:, :, None]
         image = nn.group_norm(image, len(norm.weight), norm.weight, norm.bias, norm.eps)
@@ -205,6 +211,19 @@ class Wav2Vec2:
         return layer.attended(attended.transpose(1, 2).flatten(2))
 
 
+def _over_time(hidden: Tensor, frames: Tensor, norm: Norm) -> Tensor:
+    """[b, t, c], every channel normalised over the first `frames` [b] of its row."""
+    inside = torch.arange(hidden.shape[1], device=hidden.device) < frames[:, None]
+    hidden = hidden * inside[..., None]
+    # Zeros behind the end: what they take from mean and square is known.
+    padded_variance, padded_mean = torch.var_mean(hidden, dim=1, correction=0)
+    share = hidden.shape[1] / frames[:, None]
+    mean = padded_mean * share
+    variance = (padded_variance + padded_mean**2) * share - mean**2
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return torch.addcmul((norm.bias - mean * scale)[:, None], hidden, scale[:, None])
+
+
 def _feed_forward(layer: Layer, hidden: Tensor) -> Tensor:
     return layer.down(nn.gelu(layer.up(hidden)))
 
@@ -219,7 +238,9 @@ class _Weights:
     dtype: torch.dtype
 
     def tensor(self, name: str, dtype: torch.dtype | None = None) -> Tensor:
-        return self.tensors[name].to(self.device, dtype or self.dtype)
+        # A tensor that is kept as it was read would keep the whole file mapped.
+        copy = self.dtype != torch.float32
+        return self.tensors[name].to(self.device, dtype or self.dtype, copy=copy)
 
     def linear(self, name: str) -> Linear:
         bias = self.tensor(f"{name}.bias") if f"{name}.bias" in self.tensors else None

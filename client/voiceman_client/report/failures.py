@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from voiceman_client.report.documents import shown
+from voiceman_client.run_log import LOG_NAME
 
 ERROR_SUFFIX = "_error.json"  # `<name>_error.json`: why a recording has no result
-LOG_NAME = "run_log.jsonl"  # every step of the runs of `submit` into the folder, a line each
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from voiceman.analysis.scoring_tables import load_assessment
 from voiceman.analysis.speakers import Floats
 from voiceman.analysis.summary import summarise
 from voiceman.evidence import Evidence
-from voiceman.manifest import newest_weights
+from voiceman.manifest import code_in_use, newest_weights
 from voiceman.options import parse_object
 from voiceman.serving.requests import Inputs, Outputs, answer, one_by_one
 
@@ -29,6 +29,7 @@ class TritonPythonModel:
         # One file for both: the scores of a window and of its recording rest on the same weights.
         repository = Path(args["model_repository"]).parent
         self._tables = load_assessment(newest_weights(repository, "scoring"))
+        self._code = code_in_use()
 
     def execute(
         self, requests: Sequence[pb_utils.InferenceRequest]
@@ -44,4 +45,5 @@ class TritonPythonModel:
         embeddings = cast("Floats", inputs["SPEAKER_EMBEDDING"])
         options = parse_recording_options(cast("str", inputs.get("RECORDING_OPTIONS", "")))
         summary = summarise(windows, embeddings, options, self._tables)
+        summary["models"] = {CONTRACT.name: self._code}
         return {"SUMMARY": json.dumps(summary, ensure_ascii=False, allow_nan=False)}

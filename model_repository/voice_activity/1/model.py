@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
@@ -12,6 +13,7 @@ import triton_python_backend_utils as pb_utils
 from voiceman import contracts
 from voiceman.analysis.segmentation import find_activity
 from voiceman.audio import Int16Waveform
+from voiceman.manifest import read_manifest
 from voiceman.serving.guard import DIARIZATION, Guard, Guarded
 from voiceman.serving.memory import meter_of
 from voiceman.serving.processor import instance_device
@@ -27,6 +29,7 @@ class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         torch.set_num_threads(1)
         folder, device = weights_folder(args), instance_device(args)
+        self._weights = json.dumps(read_manifest(folder).weights)
         self._network = Guarded(
             load_segmentation(folder, device),
             Guard("voice_activity", DIARIZATION, meter_of(str(device))),
@@ -41,4 +44,11 @@ class TritonPythonModel:
     def _compute(self, batch: Sequence[Inputs]) -> Sequence[Outputs]:
         waveforms = [cast("Int16Waveform", inputs["WAVEFORM"]) for inputs in batch]
         found = find_activity(waveforms, self._network)
-        return [{"SPEECH": a.speech, "SPEAKER_TURNS": a.turns} for a in found]
+        return [
+            {
+                "SPEECH": activity.speech,
+                "SPEAKER_TURNS": activity.turns,
+                "VOICE_ACTIVITY_WEIGHTS": self._weights,
+            }
+            for activity in found
+        ]

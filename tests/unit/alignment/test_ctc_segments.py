@@ -16,7 +16,7 @@ HOP, FIELD = 320, 400
 FRAME_S = 0.02
 LOUDNESS = 1000
 VOCABULARY = Vocabulary({"|": 1, "a": 2, "b": 3, "c": 4}, 0, 1)
-FORM = CtcFormat(VOCABULARY, masked=True, normalised=False, receptive_field=FIELD, hop=HOP)
+FORM = CtcFormat(VOCABULARY, normalised=False, receptive_field=FIELD, hop=HOP)
 
 
 def network(samples: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -7,9 +7,12 @@ from media import tone, write_sound
 from test_result import MADE
 from test_submit_flow import FakeServer
 
+from voiceman.manifest import sha256_of
 from voiceman_client import client as client_module
 from voiceman_client.client import Client
 from voiceman_client.decoding import DecoderPool
+from voiceman_client.status import ModelStatus
+from voiceman_client.submit import SubmitOptions
 
 
 @pytest.mark.filterwarnings("error")
@@ -34,3 +37,19 @@ def test_a_batch_that_outlives_its_client_ends_quietly(tmp_path, monkeypatch):
     assert [pool._all for pool in pools] == [set()]
     assert list(outcomes) == []
     gc.collect()
+
+
+def test_what_a_run_is_made_with_has_its_hashes(tmp_path, monkeypatch):
+    known = [
+        ModelStatus("whisper", "1", "READY", (), (), 0, 0, "a" * 64),
+        ModelStatus("scoring", "2", "READY", (), (), 0, 0, ""),
+    ]
+    monkeypatch.setattr(client_module, "describe_models", lambda server: known)
+    monkeypatch.setattr(client_module, "describe_server", lambda server: {"name": "triton"})
+    voices = tmp_path / "voices.json"
+    voices.write_text("{}")
+    with Client() as client:
+        made = client._made(SubmitOptions(voices=str(voices)))
+    assert made.options["voices_sha256"] == sha256_of(voices)
+    assert made.models == {"whisper": "1", "scoring": "2"}
+    assert made.configurations == {"whisper": "a" * 64}

@@ -5,7 +5,8 @@ import asyncio
 import numpy as np
 import pytest
 from media import write_sound
-from test_submit_flow import Answer
+from test_result import WEIGHTS
+from test_submit_flow import Answer, text
 
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import RecordingTooShortError, SeveralSpeakersError
@@ -27,7 +28,11 @@ class FakeServer:
     def voice_activity(self, waveform, **_):
         starts = np.arange(0, len(waveform) / SAMPLE_RATE_HZ - 1, 3, np.float32)
         turns = np.stack([starts, starts + 3, np.zeros_like(starts)], axis=1)
-        return Answer(SPEECH=turns[np.newaxis, :, :2], SPEAKER_TURNS=turns[np.newaxis])
+        return Answer(
+            SPEECH=turns[np.newaxis, :, :2],
+            SPEAKER_TURNS=turns[np.newaxis],
+            VOICE_ACTIVITY_WEIGHTS=text(WEIGHTS),
+        )
 
     def speaker_embedding(self, waveform, UTTERANCES, **_):  # noqa: N803  # the tensor's name
         rows = [self._embed(waveform, span) for span in UTTERANCES]

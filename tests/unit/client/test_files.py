@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from voiceman.errors import ResultNotWrittenError
+from voiceman.manifest import sha256_of
 from voiceman_client.inputs import find_recordings, printable
 from voiceman_client.naming import result_names
 from voiceman_client.writers import write_result
@@ -102,7 +103,8 @@ def test_long_stems_are_cut_to_what_a_file_system_takes(calls):
     for name in names.values():
         write_result({"segments": []}, calls, name, ["json"])
     long = "가" * 82  # a name that fits, with a temporary file beside it
-    assert write_result({"segments": []}, calls, long, ["json"]) == [calls / f"{long}.json"]
+    (written,) = write_result({"segments": []}, calls, long, ["json"])
+    assert written.path == calls / f"{long}.json"
 
 
 def test_names_that_no_file_can_have_fail_alone(calls):
@@ -124,10 +126,11 @@ def test_names_need_not_be_utf_8(calls):
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
     result = {"segments": []}
-    assert write_result(result, tmp_path / "new", "a", ["json", "srt"]) == [
-        tmp_path / "new/a.json",
-        tmp_path / "new/a.srt",
-    ]
+    written = write_result(result, tmp_path / "new", "a", ["json", "srt"])
+    assert [file.path for file in written] == [tmp_path / "new/a.json", tmp_path / "new/a.srt"]
+    for file in written:
+        size_bytes, digest = file.path.stat().st_size, sha256_of(file.path)
+        assert (file.size_bytes, file.sha256) == (size_bytes, digest)
     (tmp_path / "b.json").mkdir()  # the rename fails
     with pytest.raises(ResultNotWrittenError, match=r"b\.json: \d+ bytes could not be written"):
         write_result(result, tmp_path, "b", ["json"])
@@ -135,9 +138,9 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
 
 
 def test_results_have_ordinary_permissions(tmp_path):
-    (path,) = write_result({"segments": []}, tmp_path, "a", ["json"])
+    (written,) = write_result({"segments": []}, tmp_path, "a", ["json"])
     (tmp_path / "ordinary").touch()
-    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+    assert written.path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
 def test_a_folder_that_may_not_be_listed_is_named_and_the_rest_is_found(calls, monkeypatch):

@@ -222,6 +222,22 @@ def test_provenance_holds_versions_and_hashes(conversation):
     assert conversation["notes"] == {"score": "no verdict"}
 
 
+def test_provenance_names_configurations_and_who_found_the_windows():
+    made = replace(MADE, models={"whisper": "1", "voice_activity": "2", "recording_summary": "3"})
+    made = replace(made, configurations={"whisper": "a" * 64})
+    found = {"voice_activity": WEIGHTS}
+    silent = assemble(recording(5.0), [], None, made, weights=found)
+    assert silent["provenance"]["models"] == {
+        "whisper": {"version": "1", "config_sha256": "a" * 64},
+        "voice_activity": {"version": "2", "weights": WEIGHTS},
+        "recording_summary": {"version": "3"},
+    }
+    jsonschema.Draft202012Validator(schema()).validate(silent)
+    summed = {**summary(), "models": {"recording_summary": WEIGHTS}}
+    spoken = assemble(recording(5.0), [heard(0, 5, [], [])], summed, made, weights=found)
+    assert spoken["provenance"]["models"]["recording_summary"]["weights"] == WEIGHTS
+
+
 def test_weights_of_every_language_stand_in_the_provenance():
     windows = [heard(0, 9, [], [], language="ko"), heard(9, 19, [], [], language="en")]
     for window in windows:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media import tone, write_sound
-from test_result import MADE, SCORE, assessment, segment, utterance
+from test_result import MADE, SCORE, WEIGHTS, assessment, segment, utterance
 
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
@@ -45,7 +45,11 @@ class FakeServer:
         starts = np.arange(0, seconds, 10, np.float32)
         ends = np.minimum(starts + 9.5, seconds).astype(np.float32)
         turns = np.stack([starts, ends, np.zeros_like(starts)], axis=1)
-        return Answer(SPEECH=turns[np.newaxis, :, :2], SPEAKER_TURNS=turns[np.newaxis])
+        return Answer(
+            SPEECH=turns[np.newaxis, :, :2],
+            SPEAKER_TURNS=turns[np.newaxis],
+            VOICE_ACTIVITY_WEIGHTS=text(WEIGHTS),
+        )
 
     async def forensic(self, inputs):
         self.in_flight += 1

@@ -12,14 +12,12 @@ from voiceman.analysis.emotion import (
     analyse_utterances,
     pieces,
 )
-from voiceman.analysis.network_inputs import normalise
+from voiceman.analysis.network_inputs import VARIANCE_FLOOR, normalise
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import WeightsError
 from voiceman.manifest import Manifest, hash_files
 from voiceman.serving.emotion import CATEGORICAL, DIMENSIONAL, EmotionEngine, EmotionModel
 from voiceman.status import Status
-
-SAMPLES_OF_BOTH = [(0, 32_000), (40_000, 64_000)]
 
 
 def hearing(model: EmotionModel) -> EmotionModel:
@@ -29,8 +27,6 @@ def hearing(model: EmotionModel) -> EmotionModel:
     """
 
     def network(waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        if not model.masked:
-            assert (lengths == waveforms.shape[1]).all()
         rows = [row[:length] for row, length in zip(waveforms, lengths, strict=True)]
         told = [(np.abs(r).mean(), (r**2).mean(), len(r) / SAMPLE_RATE_HZ, 0.0) for r in rows]
         return np.array(told, np.float32)[:, : len(model.columns)]
@@ -82,11 +78,8 @@ def test_a_manifest_without_its_weights_is_an_error(tmp_path):
 
 
 def test_the_network_gets_what_it_was_trained_on(engine):
-    request = window(5, (0, 2), (2.5, 4))
-    outputs = engine([request])[0]
-    power = [np.mean((request["WAVEFORM"][a:b] / 32768) ** 2) for a, b in SAMPLES_OF_BOTH]
-    masked = DIMENSIONAL.output in outputs  # normalised here; the other graph does it itself
-    np.testing.assert_allclose(values(outputs)[:, 1], 1.0 if masked else power, rtol=1e-4)
+    outputs = engine([window(5, (0, 2), (2.5, 4))])[0]
+    np.testing.assert_allclose(values(outputs)[:, 1], 1.0, rtol=2e-3)  # of unit variance
     np.testing.assert_allclose(values(outputs)[:, 2], [2.0, 1.5], rtol=1e-4)  # without padding
     assert status(outputs).weights == "tiny 1"
     assert "English" in status(outputs).note
@@ -120,20 +113,7 @@ def test_what_cannot_be_analysed_is_nan_with_a_reason(engine):
     json.loads(status(outputs).to_json())
 
 
-def test_unmasked_networks_see_equal_lengths_without_padding():
-    shapes: list[tuple[int, int]] = []
-
-    def network(waveforms, lengths):
-        shapes.append(waveforms.shape)
-        assert (lengths == waveforms.shape[1]).all()
-        return np.zeros((len(waveforms), 4), np.float32)
-
-    spans = np.array([(0, 1), (1, 2), (2, 3.5), (4, 5)], np.float32)
-    analyse_utterances([talk(6)], [spans], network, outputs=4, masked=False)
-    assert sorted(shapes) == [(1, 24_000), (3, 16_000)]
-
-
-def test_masked_networks_share_a_length_bucket_in_bounded_batches():
+def test_utterances_share_a_length_bucket_in_bounded_batches():
     shapes: list[tuple[int, int]] = []
 
     def network(waveforms, lengths):
@@ -141,7 +121,7 @@ def test_masked_networks_share_a_length_bucket_in_bounded_batches():
         return np.zeros((len(waveforms), 3), np.float32)
 
     spans = np.array([(0, 0.6 + 0.01 * i) for i in range(20)], np.float32)
-    analyse_utterances([talk(2)], [spans], network, outputs=3, masked=True)
+    analyse_utterances([talk(2)], [spans], network, outputs=3, variance_floor=VARIANCE_FLOOR)
     assert {length for _, length in shapes} == {16_000}
     assert [rows for rows, _ in shapes] == [MAX_BATCH_PIECES, MAX_BATCH_PIECES, 4]
 
@@ -166,7 +146,11 @@ def test_long_utterances_are_the_mean_of_their_pieces():
 
     waveform = talk(30)
     (found,) = analyse_utterances(
-        [waveform], [np.array([(0, 30)], np.float32)], network, outputs=1, masked=True
+        [waveform],
+        [np.array([(0, 30)], np.float32)],
+        network,
+        outputs=1,
+        variance_floor=VARIANCE_FLOOR,
     )
     parts = pieces((waveform / 32768).astype(np.float32))
     expected = np.mean([len(part) + normalise(part).max() for part in parts])
@@ -179,7 +163,7 @@ def test_an_output_that_is_not_finite_is_no_answer():
         [np.array([(0, 1)], np.float32)],
         lambda waveforms, _: np.full((len(waveforms), 3), np.inf, np.float32),
         outputs=3,
-        masked=True,
+        variance_floor=VARIANCE_FLOOR,
     )
     assert np.isnan(found.values).all()
     assert "not finite" in found.missing[0]

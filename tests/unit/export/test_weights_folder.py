@@ -13,7 +13,7 @@ SOURCE = Source("ecapa", "1.0", "MIT", "a test")
 
 def writer(content: str):
     def write(folder: Path) -> str:
-        (folder / "model.onnx").write_text(content)
+        (folder / "model.bin").write_text(content)
         return "fp32"
 
     return write
@@ -24,7 +24,7 @@ def refuse(folder: Path) -> str:
 
 
 def fail(folder: Path) -> str:
-    (folder / "model.onnx").write_text("half")
+    (folder / "model.bin").write_text("half")
     raise WeightsError("the checkpoint is damaged")
 
 
@@ -39,7 +39,7 @@ def test_the_same_source_is_written_once(repository):
 def test_whatever_changed_is_written_again(repository, change):
     folder = export_weights(repository, "whisper", SOURCE, writer("one")).folder
     if change == "file":
-        (folder / "model.onnx").write_text("altered")
+        (folder / "model.bin").write_text("altered")
     source = Source("ecapa", "2.0" if change == "version" else "1.0", "MIT", "a test")
     export = export_weights(
         repository,
@@ -50,14 +50,14 @@ def test_whatever_changed_is_written_again(repository, change):
         force=change == "force",
     )
     assert export.written
-    assert (folder / "model.onnx").read_text() == "two"
+    assert (folder / "model.bin").read_text() == "two"
 
 
 def test_a_failure_leaves_the_old_weights(repository):
     folder = export_weights(repository, "whisper", SOURCE, writer("one")).folder
     with pytest.raises(WeightsError, match="damaged"):
         export_weights(repository, "whisper", SOURCE, fail, force=True)
-    assert (folder / "model.onnx").read_text() == "one"
+    assert (folder / "model.bin").read_text() == "one"
     assert [path.name for path in folder.parent.iterdir()] == ["weights"]
 
 

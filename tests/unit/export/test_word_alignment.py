@@ -1,19 +1,17 @@
 """CTC models of both kinds from Hugging Face's layout, through the exporter into the aligner."""
 
 import json
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from tiny_wav2vec2 import WAV2VEC2
-from transformers import (
-    Wav2Vec2Config,
-    Wav2Vec2CTCTokenizer,
-    Wav2Vec2FeatureExtractor,
-    Wav2Vec2ForCTC,
-)
+from safetensors.torch import load_file, save_file
+from tiny_wav2vec2 import LETTERS, ctc_checkpoint
+from transformers import Wav2Vec2ForCTC
 
 from voiceman.analysis.ctc_network import CtcFormat
 from voiceman.audio import SAMPLE_RATE_HZ, to_float32
@@ -24,31 +22,7 @@ from voiceman_export import checks, cli
 from voiceman_export.models import export_model
 
 LIMIT = 1e-4
-LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 NORMS = ("layer", "group")
-
-
-def ctc_checkpoint(folder: Path, norm: str = "layer", labels: str = LETTERS, **changes) -> Path:
-    """Random weights in the layout of facebook/wav2vec2-base-960h and kresnik's Korean model."""
-    folder.mkdir()
-    names = ["[PAD]", "[UNK]", "|", *labels]
-    (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "word_delimiter_token": "|"}
-    Wav2Vec2CTCTokenizer(str(folder / "vocab.json"), **special).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
-    settings = {
-        "feat_extract_norm": norm,
-        "do_stable_layer_norm": norm == "layer",
-        "conv_bias": norm == "layer",
-        "vocab_size": len(names),
-        "pad_token_id": 0,
-        # Far from even, so that one label or another wins.
-        "initializer_range": 0.3,
-    }
-    torch.manual_seed(0)
-    config = Wav2Vec2Config(**{**WAV2VEC2, **settings, **changes})
-    Wav2Vec2ForCTC(config).eval().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=NORMS)
@@ -83,27 +57,63 @@ def test_the_export_says_what_the_aligner_must_know(weights, norm):
     form = CtcFormat.from_json((weights / "en" / "ctc.json").read_text(encoding="utf-8"))
     assert form.vocabulary.labels == {letter: i for i, letter in enumerate(LETTERS, start=3)}
     assert (form.vocabulary.blank, form.vocabulary.delimiter) == (0, 2)
-    assert (form.masked, form.normalised) == (norm == "layer", True)
+    assert form.normalised
     assert (form.receptive_field, form.hop) == (400, 320)
     manifest = read_manifest(weights / "en")
     assert (manifest.model, manifest.name) == ("word_alignment", f"tiny-{norm}")
-    assert sorted(manifest.files) == ["ctc.json", "ctc.onnx"]
+    assert sorted(manifest.files) == ["config.json", "ctc.json", "ctc.safetensors"]
 
 
-def test_emissions_are_those_of_transformers_alone_and_in_a_batch(weights, checkpoint, norm):
-    source = Wav2Vec2ForCTC.from_pretrained(checkpoint).eval()
-    placed = CtcModel(weights / "en")
-    lengths = (16_000, 11_200, 7_000) if norm == "layer" else (12_345, 12_345)
+@pytest.fixture(scope="module")
+def batch() -> tuple[np.ndarray, np.ndarray]:
+    """Samples with what they are padded with, and their lengths."""
+    lengths = (16_000, 11_200, 7_000)
     samples = np.zeros((len(lengths), max(lengths)), np.float32)
     for row, length in enumerate(lengths):
         samples[row, :length] = np.random.default_rng(row).standard_normal(length)
-    found = placed(samples, np.array(lengths))
+    return samples, np.array(lengths)
+
+
+def test_emissions_are_those_of_transformers(weights, checkpoint, batch):
+    source = Wav2Vec2ForCTC.from_pretrained(checkpoint).eval()
+    placed = CtcModel(weights / "en", dtype=torch.float32)
+    samples, lengths = batch
+    found = placed(samples, lengths)
     for row, length in enumerate(lengths):
         with torch.inference_mode():
             alone = source(torch.from_numpy(samples[row : row + 1, :length])).logits[0]
         expected = alone.log_softmax(-1).numpy()
         assert len(expected) == placed.form.frames(length)
         assert np.abs(found[row, : len(expected)] - expected).max() < LIMIT
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_a_segment_becomes_does_not_depend_on_its_neighbours(weights, batch, dtype):
+    placed = CtcModel(weights / "en", dtype=dtype)
+    samples, lengths = batch
+    found = placed(samples, lengths)
+    for row, length in enumerate(lengths):
+        (alone,) = placed(samples[[row], :length], lengths[[row]])
+        np.testing.assert_array_equal(alone, found[row, : len(alone)])
+
+
+def test_languages_with_equal_weights_share_one_network(weights, tmp_path):
+    for language in ("en", "de"):
+        shutil.copytree(weights / "en", tmp_path / language)
+    loaded: list[Path] = []
+
+    class Counted(CtcModel):
+        def __init__(self, folder: Path, *arguments) -> None:
+            loaded.append(folder)
+            super().__init__(folder, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voiceman.serving.ctc.CtcModel", Counted)
+        align = WordAligner(tmp_path)
+    assert len(loaded) == 1
+    for language in ("en", "de"):
+        (found,) = align([window(3.0, (0.0, 3.0, "quick fox"), language=language)])
+        assert aligned(found)["aligner"] == "ctc"
 
 
 def window(seconds: float, *segments: tuple[float, float, str], seed: int = 0, language="en"):
@@ -178,13 +188,14 @@ def test_a_warm_up_has_no_words(weights):
 
 
 def test_parity_is_checked_on_speech_by_language(repository, checkpoint, monkeypatch):
-    speech = to_float32(noise(30.0))
-    monkeypatch.setattr(checks, "speech", lambda: speech)
+    sounds = [to_float32(noise(seconds)) for seconds in (3.0, 2.7, 1.0)]
+    monkeypatch.setattr(checks, "utterances", lambda _: sounds)
     assert checks.exported(repository) == ["word_alignment"]
     results = list(checks.check(repository, "word_alignment", str(checkpoint)))
-    assert [parity.model for parity in results] == ["word_alignment/en"] * 2
-    assert all(parity.passed for parity in results)
-    assert 0 < results[1].difference < LIMIT
+    assert [parity.model for parity in results] == ["word_alignment/en"] * 4
+    assert all(parity.passed for parity in results[:3]), results
+    assert 0 < results[1].difference < LIMIT == results[1].limit
+    assert "other top class" in results[3].reference  # of a random network it says nothing
     with pytest.raises(WeightsError, match="ko"):
         list(checks.check(repository, "word_alignment", str(checkpoint), "ko"))
 
@@ -214,19 +225,54 @@ def test_several_languages_lie_side_by_side(tmp_path):
     assert aligned(found)["segments"][0]["aligner"] == "ctc"
 
 
-def test_weights_that_do_not_fit_are_refused(weights, tmp_path):
-    folder = tmp_path / "en"
-    folder.mkdir()
-    for path in (weights / "en").iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+def test_a_memory_that_is_too_small_for_a_batch_splits_it(weights, monkeypatch):
+    lone, sizes = CtcModel.__call__, list[int]()
+
+    def short_of_memory(self, samples, lengths):
+        sizes.append(len(samples))
+        if len(samples) > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return lone(self, samples, lengths)
+
+    request = window(20.0, *[(2.0 * i, 2.0 * i + 2.0, f"no {i} way") for i in range(10)])
+    (expected,) = WordAligner(weights)([request])
+    align = WordAligner(weights)
+    monkeypatch.setattr(CtcModel, "__call__", short_of_memory)
+    assert aligned(align([request])[0]) == aligned(expected)
+    assert sizes[0] == 8  # 4 GB, 500 MB each
+    assert sizes[1:] == [4, 2, 2, 4, 2, 2, 2]
+
+
+def change_format(folder: Path, **changes) -> None:
     form = json.loads((folder / "ctc.json").read_text())
-    form["vocabulary"]["labels"]["ß"] = 99
-    (folder / "ctc.json").write_text(json.dumps(form))
-    with pytest.raises(WeightsError, match=r"which ctc\.json does not fit"):
-        CtcModel(folder)
-    (folder / "ctc.json").unlink()
-    with pytest.raises(WeightsError, match=r"ctc\.json.*run voiceman-export"):
-        CtcModel(folder)
+    (folder / "ctc.json").write_text(json.dumps({**form, **changes}))
+
+
+def without(folder: Path, tensor: str) -> None:
+    tensors = load_file(folder / "ctc.safetensors")
+    del tensors[tensor]
+    save_file(tensors, folder / "ctc.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (
+            partial(change_format, vocabulary={"labels": {"ß": 99}, "blank": 0, "delimiter": 2}),
+            r"which ctc\.json does not fit",
+        ),
+        (partial(change_format, hop=160), r"which ctc\.json does not fit"),
+        (lambda folder: (folder / "ctc.json").unlink(), r"ctc\.json.*run voiceman-export"),
+        (lambda folder: (folder / "config.json").unlink(), r"config\.json.*run voiceman-export"),
+        (lambda folder: (folder / "ctc.safetensors").unlink(), r"ctc\.safetensors: missing"),
+        (partial(without, tensor="lm_head.weight"), r"not a CTC network \('lm_head"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights, tmp_path, spoil, reason):
+    shutil.copytree(weights / "en", tmp_path / "en")
+    spoil(tmp_path / "en")
+    with pytest.raises(WeightsError, match=reason):
+        CtcModel(tmp_path / "en")
 
 
 def test_what_is_no_ctc_model_of_characters_is_refused(tmp_path):
@@ -234,9 +280,18 @@ def test_what_is_no_ctc_model_of_characters_is_refused(tmp_path):
     models = tmp_path / "models"
     words = ctc_checkpoint(tmp_path / "words", labels="")
     adapted = ctc_checkpoint(tmp_path / "adapted", add_adapter=True)
+    adapted_within = ctc_checkpoint(tmp_path / "adapted-within", adapter_attn_dim=16)
+    rectified = ctc_checkpoint(tmp_path / "rectified", hidden_act="relu")
     silent = ctc_checkpoint(tmp_path / "silent")
     (silent / "preprocessor_config.json").unlink()
-    for source, reason in ((words, "0 labels"), (adapted, "adapter"), (silent, "preprocessor")):
+    refused = (
+        (words, "0 labels"),
+        (adapted, "add_adapter is True"),
+        (adapted_within, "adapter_attn_dim is 16"),
+        (rectified, "hidden_act is relu"),
+        (silent, "preprocessor"),
+    )
+    for source, reason in refused:
         with pytest.raises(WeightsError, match=reason):
             export_model(models, "word_alignment", str(source), language="en")
     for language in ("", "English"):

@@ -9,12 +9,12 @@ import torch
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
+from voiceman.serving.graphs import Work
 from voiceman.serving.whisper import batch as batch_module
 from voiceman.serving.whisper import encoder as encoder_module
 from voiceman.serving.whisper.batch import Batch
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.encoder import Placement
-from voiceman.serving.whisper.graphs import Work
 from voiceman.serving.whisper.layers import build_network
 from voiceman.serving.whisper.packing import pack, row_at, unpack, write
 from voiceman.serving.whisper.precision import choose_precision

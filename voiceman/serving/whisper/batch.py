@@ -13,12 +13,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from voiceman.serving.graphs import Work, recorder
+from voiceman.serving.lanes import Mark, new_lane, settle
 from voiceman.serving.whisper.alignment import Matrix, normalise
 from voiceman.serving.whisper.buckets import shapes_of
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.encoder import Encoder, Encoding, Placement
-from voiceman.serving.whisper.graphs import Work, recorder
-from voiceman.serving.whisper.lanes import Mark, new_lane, settle
 from voiceman.serving.whisper.layers import Network
 from voiceman.serving.whisper.network import Caches, alignment_scores, new_caches
 from voiceman.serving.whisper.packing import pack, row_at, unpack, write

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from voiceman.audio import Waveform
+from voiceman.serving.graphs import Work, recorder
+from voiceman.serving.lanes import Mark, new_lane
 from voiceman.serving.whisper.buckets import split
 from voiceman.serving.whisper.checkpoint import Dimensions
 from voiceman.serving.whisper.features import MEL_FRAMES, log_mel, mel_transform, pad
-from voiceman.serving.whisper.graphs import Work, recorder
-from voiceman.serving.whisper.lanes import Mark, new_lane
 from voiceman.serving.whisper.layers import Network
 from voiceman.serving.whisper.network import Caches, encode, fill_cross_cache, new_caches
 from voiceman.serving.whisper.rows import RowStart

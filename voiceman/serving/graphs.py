@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 
-from voiceman.serving.whisper.lanes import Lane
+from voiceman.serving.lanes import Lane
 
 Work = Callable[[], None]
 Record = Callable[[Work], Work]

@@ -1,0 +1,456 @@
+"""A finished run tells every byte that changes, and every file and line that goes or comes."""
+
+import errno
+import json
+import os
+import random
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from media import tone, write_sound
+from test_result import MADE
+from test_submit_flow import FakeServer
+
+from voiceman.errors import DeadlineExceededError, ResultNotWrittenError, ServerUnreachableError
+from voiceman.manifest import sha256_of
+from voiceman_client import client as client_module
+from voiceman_client.chain import FIRST, read_chain, write_line
+from voiceman_client.cli import main
+from voiceman_client.client import Client
+from voiceman_client.integrity import verify
+from voiceman_client.run_log import LOG_NAME, RunLog
+
+SINGLE_BYTE_CHANGES = 100
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A stand-in for the server of every client of the test."""
+    fake = FakeServer()
+    fake.close = lambda: None
+    monkeypatch.setattr(client_module, "Server", lambda address: fake)
+    monkeypatch.setattr(client_module, "require_ready", lambda server: None)
+    monkeypatch.setattr(Client, "_made", lambda client, options: MADE)
+    return fake
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    return [write_sound(folder / f"{n}.wav", tone(seconds)) for n, seconds in enumerate((5, 35, 5))]
+
+
+@pytest.fixture
+def results(server, recordings, tmp_path):
+    """The folder of a finished run over three recordings."""
+    folder = tmp_path / "results"
+    done = command("submit", *recordings, "-o", folder, "--format", "json,srt,vtt,txt")
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def findings(folder, **options):
+    return {finding.name: finding.what for finding in verify(folder, **options).findings}
+
+
+def events(folder):
+    return [line.event for line in read_chain((folder / LOG_NAME).read_bytes()).lines]
+
+
+def test_an_untouched_run_is_intact(results):
+    report = verify(results)
+    assert (report.findings, report.unsealed, report.files) == ((), "", 12)
+    done = command("verify", results)
+    assert done.exit_code == 0
+    assert done.output.startswith(f"{results}: intact, 12 files, ")
+
+
+def test_every_step_of_the_run_is_in_the_log(results, recordings):
+    found = events(results)
+    assert found[0] == "run_started"
+    assert found[-1] == "run_finished"
+    for event in ("decoded", "speech_found", "summed_up", "result_written"):
+        assert found.count(event) == len(recordings)
+    assert found.count("window_answered") == 4
+
+
+def test_a_hundred_random_single_byte_changes_are_all_found(results):
+    paths = sorted(results.iterdir())
+    assert len(paths) == 13
+    draw = random.Random(20261121)
+    for _ in range(SINGLE_BYTE_CHANGES):
+        path = draw.choice(paths)
+        content = path.read_bytes()
+        at = draw.randrange(len(content))
+        other = draw.choice([byte for byte in range(256) if byte != content[at]])
+        path.write_bytes(content[:at] + bytes([other]) + content[at + 1 :])
+        assert path.name in findings(results), f"{path.name}: byte {at} of {content[at]} to {other}"
+        path.write_bytes(content)
+    assert findings(results) == {}
+
+
+def test_every_byte_of_the_log_counts(results):
+    log = results / LOG_NAME
+    content = log.read_bytes()
+    seal = content.rstrip(b"\n").rfind(b"\n") + 1  # of all lines, nothing follows the last one
+    for at in range(seal, len(content)):
+        log.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert LOG_NAME in findings(results), at
+    log.write_bytes(content)
+
+
+def test_a_changed_file_is_named_with_both_hashes(results):
+    path = results / "1.srt"
+    path.write_bytes(path.read_bytes() + b" ")
+    done = command("verify", results)
+    assert done.exit_code == 1
+    (line,) = done.stdout.splitlines()
+    size_bytes = path.stat().st_size
+    assert line.startswith(f"1.srt: changed: {size_bytes} bytes, SHA-256 ")
+    assert f"the log says {size_bytes - 1} bytes, SHA-256 " in line
+
+
+def test_files_that_go_and_come_are_named(results, tmp_path):
+    (results / "0.json").rename(tmp_path / "0.json")
+    (results / "deeper").mkdir()
+    (results / "deeper" / "note.txt").touch()
+    (results / "2.txt").unlink()
+    (results / "2.txt").symlink_to(results / "1.txt")
+    found = findings(results)
+    assert found.keys() == {"0.json", "deeper/note.txt", "2.txt"}
+    assert found["0.json"].startswith("missing; the log says ")
+    assert found["deeper/note.txt"] == "added: the log does not know it"
+    assert "no ordinary file" in found["2.txt"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(results, monkeypatch):
+    (results / "deeper").mkdir()
+    scan = os.scandir
+
+    def refuse(folder):
+        if Path(folder) == results / "deeper":
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert findings(results) == {"deeper": "cannot be listed (Permission denied)"}
+
+
+def rewrite(folder, change):
+    """Change the list of the log's lines."""
+    log = folder / LOG_NAME
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(change(lines)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
+        lambda lines: [*lines[:4], *lines[5:]],
+        lambda lines: [*lines[:4], lines[3], *lines[4:]],
+        lambda lines: lines[1:],
+        lambda lines: [*lines[:-2], lines[-1]],
+    ],
+    ids=["swapped", "removed", "repeated", "first removed", "last but one removed"],
+)
+def test_lines_cannot_move(results, change):
+    rewrite(results, change)
+    assert "does not follow from the line before" in findings(results)[LOG_NAME]
+
+
+def test_a_log_without_its_end_is_not_sealed(results):
+    rewrite(results, lambda lines: lines[:-1])
+    assert "interrupted or killed" in verify(results).unsealed
+    done = command("verify", results)
+    assert done.exit_code == 4
+    assert "not sealed" in done.stderr
+
+
+def test_a_log_without_its_end_does_not_hold_the_seal(results):
+    seal = verify(results).seal
+    assert findings(results, seal=seal) == {}
+    rewrite(results, lambda lines: lines[:-1])
+    assert findings(results, seal=seal) == {LOG_NAME: f"no run in it has the seal {seal}"}
+
+
+def test_a_log_that_is_gone_leaves_nothing_vouched_for(results):
+    (results / LOG_NAME).unlink()
+    found = findings(results)
+    assert "No such file" in found[LOG_NAME]
+    assert len(found) == 13
+
+
+def test_a_torn_line_is_found_and_the_next_run_goes_on(results, recordings):
+    log = results / LOG_NAME
+    log.write_bytes(log.read_bytes()[:-40])
+    assert "torn" in findings(results)[LOG_NAME]
+    assert verify(results).unsealed
+    assert command("submit", recordings[0], "-o", results).exit_code == 0
+    assert "torn_line_removed" in events(results)
+    assert findings(results) == {}
+    assert not verify(results).unsealed
+
+
+def test_a_half_file_is_removed_by_the_next_run(results, recordings):
+    (results / ".voiceman-abc").write_text("half")
+    assert ".voiceman-abc" in findings(results)
+    assert command("submit", recordings[0], "-o", results).exit_code == 0
+    assert "half_file_removed" in events(results)
+    assert findings(results) == {}
+
+
+def test_a_second_run_continues_the_chain(server, results, recordings, tmp_path):
+    first = verify(results)
+    new = write_sound(tmp_path / "new.wav", tone(3))
+    done = command("submit", recordings[1], new, "-o", results)
+    assert done.exit_code == 0
+    second = verify(results)
+    assert (second.findings, second.files) == ((), 13)
+    assert f"seal: {second.seal}" in done.stderr
+    assert findings(results, seal=first.seal) == {}
+    assert events(results).count("run_finished") == 2
+
+
+def test_a_broken_chain_is_not_continued(results, recordings):
+    rewrite(results, lambda lines: lines[1:])
+    before = (results / LOG_NAME).read_bytes()
+    done = command("submit", recordings[0], "-o", results)
+    assert done.exit_code == 1
+    assert "keep this folder as it is" in done.stderr
+    assert (results / LOG_NAME).read_bytes() == before
+
+
+def test_two_runs_at_a_time_cannot_share_a_folder(results, recordings):
+    with RunLog(results) as log:
+        log.append("run_started", {})
+        (results / ".voiceman-abc").write_text("half")
+        (results / "new.json").write_text("whole, and not in the log yet")
+        report = verify(results)
+        assert "a run is writing" in report.unsealed
+        assert report.findings == ()
+        done = command("submit", recordings[0], "-o", results)
+    assert done.exit_code == 1
+    assert "another run writes into this folder" in done.stderr
+
+
+def test_a_full_disk_leaves_whole_lines_only(tmp_path, monkeypatch):
+    write = os.write
+
+    def half(file, content):
+        if len(content) < 300:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content[: len(content) // 2])
+
+    with RunLog(tmp_path) as log:
+        log.append("run_started", {})
+        before = (tmp_path / LOG_NAME).read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", half)
+            with pytest.raises(ResultNotWrittenError, match="No space left on device"):
+                log.append("decoded", {"file": "x" * 600})
+        assert (tmp_path / LOG_NAME).read_bytes() == before
+        log.seal({})
+    assert verify(tmp_path).findings == ()
+
+
+def test_failures_are_in_the_log(server, recordings, tmp_path):
+    recordings[0].write_text("no sound")
+    server.fail_for = lambda inputs: DeadlineExceededError("too late")
+    folder = tmp_path / "results"
+    done = command("submit", *recordings[:2], tmp_path / "*.ogg", "-o", folder)
+    assert done.exit_code == 1
+    lines = read_chain((folder / LOG_NAME).read_bytes()).lines
+    failed = {line.facts.get("file"): line.facts for line in lines if line.event.endswith("failed")}
+    assert failed[str(recordings[0])]["error"] == "RecordingUnreadableError"
+    assert len(failed[str(recordings[0])]["sha256"]) == 64
+    assert "too late" in failed[str(recordings[1])]["why"]
+    assert "*.ogg" in failed[None]["why"]
+    assert lines[-1].facts["failed"] == 3
+    assert findings(folder) == {}
+
+
+def test_nobody_there_is_no_run(monkeypatch, recordings, tmp_path):
+    def nobody(server):
+        raise ServerUnreachableError("nobody answers")
+
+    monkeypatch.setattr(client_module, "require_ready", nobody)
+    assert command("submit", *recordings, "-o", tmp_path / "results").exit_code == 3
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_consistent_forgery_of_a_result_still_needs_its_provenance(results):
+    """Somebody rewrites a result and the whole log after it, but forgets what the log says."""
+    path = results / "0.json"
+    document = json.loads(path.read_text())
+    document["provenance"]["source"]["sha256"] = "f" * 64
+    path.write_text(json.dumps(document))
+    forge(results, {"0.json": path})
+    assert findings(results) == {"0.json": "its provenance is not the log's: source"}
+
+
+def forge(folder, changed):
+    """Write the log again so that it vouches for the changed files."""
+    lines = read_chain((folder / LOG_NAME).read_bytes()).lines
+    for line in lines:
+        outputs = line.facts.get("outputs", {})
+        outputs |= {name: measured(path) for name, path in changed.items() if name in outputs}
+    (folder / LOG_NAME).write_bytes(chained(lines))
+
+
+def chained(lines):
+    """The lines as bytes, each with the hash of the one before it."""
+    content, previous = b"", FIRST
+    for line in lines:
+        raw, written = write_line(line.sequence, line.time, line.event, line.facts, previous)
+        content, previous = content + raw, written.sha256
+    return content
+
+
+def measured(path):
+    return {"size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def test_a_forged_log_of_another_form_is_a_finding_and_no_failure(results):
+    """Every fact in turn becomes something else, and all hashes after it are made again."""
+    original = (results / LOG_NAME).read_bytes()
+    lines = read_chain(original).lines
+    for number, line in enumerate(lines):
+        for name in line.facts:
+            for value in (None, 7, "x", [[]], {"x": None}):
+                chain = [*lines]
+                chain[number] = replace(line, facts={**line.facts, name: value})
+                (results / LOG_NAME).write_bytes(chained(chain))
+                found = verify(results, inputs=True).findings
+                assert found or line.event not in {"decoded", "result_written"}, (line, name)
+                assert all(finding.name and finding.what for finding in found)
+
+
+def test_a_perfect_forgery_is_found_by_the_seal_alone(results):
+    seal = verify(results).seal
+    path = results / "0.txt"
+    path.write_text("another text")
+    forge(results, {"0.txt": path})
+    assert findings(results) == {}
+    assert LOG_NAME in findings(results, seal=seal)
+
+
+def test_recordings_are_compared_where_they_are(results, recordings):
+    assert findings(results, inputs=True) == {}
+    write_sound(recordings[0], tone(6))
+    recordings[1].unlink()
+    report = verify(results, inputs=True)
+    assert [finding.name for finding in report.findings] == [str(recordings[0])]
+    assert report.unreachable == (str(recordings[1]),)
+
+
+def test_the_folder_may_move(results, tmp_path):
+    moved = shutil.copytree(results, tmp_path / "archive")
+    assert findings(moved) == {}
+
+
+def test_names_that_are_not_utf_8_are_in_the_chain():
+    name = b"\xc5\xeb.json".decode(errors="surrogateescape")
+    content, line = write_line(0, "now", "result_written", {"outputs": {name: {}}}, FIRST)
+    chain = read_chain(content)
+    assert chain.breaks == ()
+    assert chain.lines == (line,)
+    assert content.isascii()
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """Two private keys, their public ones beside them."""
+    pytest.importorskip("cryptography")
+    paths = [tmp_path / "ours", tmp_path / "theirs"]
+    for path in paths:
+        assert command("keygen", path).exit_code == 0
+        assert path.stat().st_mode & 0o077 == 0
+    return paths
+
+
+def public(key):
+    return Path(f"{key}.pub")
+
+
+def test_a_signed_run_is_its_signers(server, recordings, tmp_path, keys):
+    ours, theirs = keys
+    folder = tmp_path / "signed"
+    assert command("submit", recordings[0], "-o", folder, "--sign", ours).exit_code == 0
+    done = command("verify", folder, "--public-key", public(ours))
+    assert done.exit_code == 0, done.output
+    assert "signed by " in done.stdout
+    assert "signed by another key" in findings(folder, public_key=public(theirs))[LOG_NAME]
+    assert "not checked" in command("verify", folder).stdout
+    path = folder / "0.json"
+    path.write_text(path.read_text().replace("a", "b"))
+    forge(folder, {"0.json": path})
+    assert LOG_NAME in findings(folder, public_key=public(ours))
+
+
+def test_an_unsigned_run_is_said_to_be_so(results, keys):
+    found = findings(results, public_key=public(keys[0]))
+    assert found == {LOG_NAME: "the last run is not signed"}
+
+
+def test_a_seal_signed_with_another_key_is_not_ours(server, recordings, tmp_path, keys):
+    """The signer's key in the line is swapped for ours, and the line's hash made again."""
+    ours, theirs = keys
+    folder = tmp_path / "signed"
+    assert command("submit", recordings[0], "-o", folder, "--sign", theirs).exit_code == 0
+    assert command("submit", recordings[0], "-o", tmp_path / "x", "--sign", ours).exit_code == 0
+    key = verify(tmp_path / "x").public_key
+    *lines, signed = read_chain((folder / LOG_NAME).read_bytes()).lines
+    facts = {**signed.facts, "public_key": key}
+    content, _ = write_line(signed.sequence, "now", signed.event, facts, lines[-1].sha256)
+    rewrite(folder, lambda raw: [*raw[:-1], content])
+    assert "not one that the key" in findings(folder, public_key=public(ours))[LOG_NAME]
+
+
+@pytest.mark.parametrize("content", ["", "no key"])
+def test_what_is_no_key_is_refused_before_any_work(recordings, tmp_path, content):
+    pytest.importorskip("cryptography")
+    key = tmp_path / "key"
+    key.write_text(content)
+    done = command("submit", recordings[0], "-o", tmp_path / "results", "--sign", key)
+    assert done.exit_code == 2
+    assert "not a PEM file of an Ed25519PrivateKey" in done.output
+    assert not (tmp_path / "results").exists()
+
+
+def test_without_the_package_it_is_said_what_to_install(recordings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    monkeypatch.delitem(sys.modules, "voiceman_client.signing", raising=False)
+    for arguments in (("keygen", "key"), ("submit", recordings[0], "--sign", "key")):
+        done = command(*arguments)
+        assert done.exit_code == 2
+        assert "pip install 'voiceman[sign]'" in done.output
+
+
+def test_an_earlier_signed_state_put_back_is_found_by_the_last_seal_alone(
+    server, recordings, tmp_path, keys
+):
+    folder, earlier = tmp_path / "signed", tmp_path / "earlier"
+    assert command("submit", recordings[0], "-o", folder, "--sign", keys[0]).exit_code == 0
+    shutil.copytree(folder, earlier)
+    assert command("submit", recordings[1], "-o", folder, "--sign", keys[0]).exit_code == 0
+    seal = verify(folder).seal
+    assert findings(folder, public_key=public(keys[0]), seal=seal) == {}
+    assert findings(earlier, public_key=public(keys[0])) == {}
+    assert LOG_NAME in findings(earlier, public_key=public(keys[0]), seal=seal)
+
+
+def test_a_key_is_never_overwritten(keys):
+    done = command("keygen", keys[0])
+    assert done.exit_code == 2
+    assert "File exists" in done.output
