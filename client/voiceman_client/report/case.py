@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
-from voiceman_client.report.documents import Document, read_json, result_in, shown
+from voiceman_client.documents import Document, read_json, result_in, shown
 from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
 from voiceman_client.report.view import CategoryCount, View, reason_of_score
 

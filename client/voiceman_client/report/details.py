@@ -50,12 +50,12 @@ def sections(line: Line, messages: Messages) -> list[Section]:
     utterance = line.utterance
     return [
         _score(utterance, messages),
-        _numbers(utterance, "emotion_dimensional", "emotion", "", messages),
+        _numbers(utterance, "emotion_dimensional", "emotion", "emotion", messages),
         _numbers(utterance, "emotion_categorical", "probabilities", "emotion", messages),
         _stress(line, messages),
         _cross_validation(utterance, messages),
         _numbers(utterance, "voice_features", "features", "feature", messages),
-        _overlap(line, messages),
+        *_overlap(line, messages),
     ]
 
 
@@ -82,11 +82,12 @@ def because(reason: str, messages: Messages) -> str:
     return f"{messages('not_available')}: {reason or messages('no_reason')}"
 
 
-def _overlap(line: Line, messages: Messages) -> Section:
+def _overlap(line: Line, messages: Messages) -> list[Section]:
     seconds = line.overlap.value
     if seconds is None:
-        return Section(messages("overlap"), because(line.overlap.reason, messages))
-    return Section(messages("overlap"), messages("overlap_seconds", seconds=number(seconds)))
+        return [Section(messages("overlap"), because(line.overlap.reason, messages))]
+    note = messages("overlap_seconds", seconds=number(seconds))
+    return [Section(messages("overlap"), note)] if seconds > 0 else []
 
 
 def _score(utterance: Utterance, messages: Messages) -> Section:
@@ -109,14 +110,10 @@ def _numbers(
     if values is None:
         return Section(messages(title), because(missing, messages))
 
-    def named(name: str) -> str:
-        known = ("arousal", "dominance", "valence")
-        return messages.name(group, name) if group else messages(name) if name in known else name
-
     reasons = utterance["unavailable"]
     rows = [
         [
-            named(name),
+            messages.name(group, name),
             because(reasons.get(name, missing), messages)
             if value is None
             else number(value, _DIGITS),
@@ -160,6 +157,13 @@ def _cross_validation(utterance: Utterance, messages: Messages) -> Section:
         [messages(name), because(found["reason"], messages) if value is None else number(value)]
         for name in ("sentiment", "intensity", "menace")
         for value in (found[name],)
+    ]
+    rows += [
+        [
+            messages.name("emotion", item["reading"]),
+            messages("compared", said=number(item["claimed"]), heard=number(item["heard"])),
+        ]
+        for item in found["comparisons"]
     ]
     rows += [
         [messages.name("discrepancy", item["name"]), item["detail"]]

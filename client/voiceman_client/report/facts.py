@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from voiceman_client.documents import shown
 from voiceman_client.report.case import Case
 from voiceman_client.report.details import because
-from voiceman_client.report.documents import shown
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from voiceman_client.report.documents import shown
+from voiceman_client.documents import shown
 from voiceman_client.run_log import LOG_NAME
 
 ERROR_SUFFIX = "_error.json"  # `<name>_error.json`: why a recording has no result

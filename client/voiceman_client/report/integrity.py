@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from voiceman.errors import ResultUnreadableError
 from voiceman.manifest import sha256_of
-from voiceman_client.report.documents import shown
+from voiceman_client.documents import shown
 from voiceman_client.result import Result
 
 # What Python's table of types lacks or calls otherwise than browsers do.

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from voiceman.errors import ResultNotWrittenError, ResultUnreadableError
+from voiceman_client.documents import Document, read_result, shown
 from voiceman_client.report.case import Case, Entry, entry, examine, json_files, ranked
-from voiceman_client.report.documents import Document, read_result, shown
 from voiceman_client.report.failures import failure, told_by_log
 from voiceman_client.report.fonts import Fonts, load
 from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
@@ -171,5 +171,5 @@ def report_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _wrong(path: Path, err: Exception) -> ResultUnreadableError:
     return ResultUnreadableError(
-        f"{path}: not a result by result.schema.json ({type(err).__name__}: {err})"
+        f"{path}: not a complete result ({err!r}); submit the recording again"
     )

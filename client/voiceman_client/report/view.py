@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from voiceman.evidence import Component, Finding, SpeakerTurn, Utterance
-from voiceman_client.report.documents import Document
+from voiceman_client.documents import Document
 from voiceman_client.report.highlights import FINDING_WEIGHT, Piece, pieces
 from voiceman_client.result import Result
 

@@ -98,7 +98,7 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
     (folder / "nulls & more.json").write_text(json.dumps(second))
     done = run("--case", folder, "--font", korean_font, "--lang", "en")
     assert done.exit_code == 1  # half a file
-    assert "half.json: not JSON" in done.stderr
+    assert "half.json: cannot be read as a result" in done.stderr
     assert done.stdout.splitlines()[-2:] == [
         "reports/case-report.html",
         "reports/case-report.pdf",

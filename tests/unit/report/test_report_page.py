@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_results import NO_WEIGHTS, conversation, long_recording, with_nulls, without_speech
 
+from voiceman_client.documents import Document, shown
 from voiceman_client.report.canvas import SPEAKER_COLOURS, Canvas
-from voiceman_client.report.documents import Document, shown
 from voiceman_client.report.integrity import recording_of, relative_url
 from voiceman_client.report.messages import LANGUAGES, Messages
 from voiceman_client.report.page import Sound, report_page

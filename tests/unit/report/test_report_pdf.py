@@ -10,8 +10,8 @@ from pypdf import PdfReader
 from report_results import NO_WEIGHTS, conversation, long_recording, with_nulls, without_speech
 
 from voiceman.errors import ConfigurationError
+from voiceman_client.documents import Document, shown
 from voiceman_client.report import fonts
-from voiceman_client.report.documents import Document, shown
 from voiceman_client.report.integrity import recording_of
 from voiceman_client.report.messages import LANGUAGES, Messages
 from voiceman_client.report.pdf import report_pdf

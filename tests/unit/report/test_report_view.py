@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_results import conversation, finding, long_recording, with_nulls, without_speech
 
-from voiceman_client.report.documents import Document
+from voiceman_client.documents import Document
 from voiceman_client.report.highlights import pieces
 from voiceman_client.report.page import line_at
 from voiceman_client.report.view import Reading, common_reasons, overlaps, view

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from report_results import conversation
 
 from voiceman.errors import ResultUnreadableError
-from voiceman_client.report.documents import read_result, shown
+from voiceman_client.documents import read_result, shown
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from voiceman_client.report.documents import read_result, shown
         (b"{", "not JSON"),
         (b'{"schema": "voiceman.result/1", "score": NaN}', "NaN"),
         (b"[" * 200_000, "not JSON"),
-        (b"[]", "not a result"),
-        (b'{"schema": "voiceman.result/2"}', "not a result"),
+        (b"[]", "its schema is None"),
+        (b'{"schema": "voiceman.result/2"}', "its schema is"),
         (b'{"schema": "voiceman.result/1"}', "lacks flags, language"),
         (b"\xff\xfe", "not JSON"),
     ],

@@ -55,10 +55,17 @@ def result_in(path: Path, content: bytes, parsed: object) -> Document:
     Raises:
         ResultUnreadableError: no result of this version; names the file.
     """
-    if not isinstance(parsed, dict) or parsed.get("schema") != RESULT_SCHEMA:
-        raise ResultUnreadableError(f"{path}: not a result ({RESULT_SCHEMA}) of voiceman-client")
-    if missing := sorted(_REQUIRED - parsed.keys()):
-        raise ResultUnreadableError(f"{path}: the result lacks {', '.join(missing)}")
+    fields = cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+    if (schema := fields.get("schema")) != RESULT_SCHEMA:
+        raise ResultUnreadableError(
+            f"{path}: its schema is {schema!r}, expected is {RESULT_SCHEMA!r}; give a .json that "
+            "submit wrote"
+        )
+    if missing := sorted(_REQUIRED - fields.keys()):
+        raise ResultUnreadableError(
+            f"{path}: not a complete result (it lacks {', '.join(missing)}); submit the recording "
+            "again"
+        )
     return Document(path, hashlib.sha256(content).hexdigest(), cast("Result", parsed))
 
 
@@ -72,9 +79,11 @@ def read_json(path: Path) -> tuple[bytes, Any]:
         content = path.read_bytes()
         return content, shown(json.loads(content, parse_constant=_refuse))
     except OSError as err:
-        raise ResultUnreadableError(f"{path}: cannot be read ({err.strerror})") from err
+        raise ResultUnreadableError(f"{path}: cannot be read as a result ({err.strerror})") from err
     except (ValueError, RecursionError) as err:
-        raise ResultUnreadableError(f"{path}: not JSON ({err})") from err
+        raise ResultUnreadableError(
+            f"{path}: cannot be read as a result: not JSON ({err})"
+        ) from err
 
 
 def shown(value: Any) -> Any:  # noqa: ANN401 - any JSON
