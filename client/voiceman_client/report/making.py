@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+from reportlab.platypus.doctemplate import LayoutError
+
 from voiceman.errors import ResultNotWrittenError, ResultUnreadableError
 from voiceman_client.documents import Document, read_result, shown
 from voiceman_client.report.case import Case, Entry, entry, examine, json_files, ranked
@@ -24,8 +26,11 @@ from voiceman_client.report.view import View, view
 from voiceman_client.writers import write_whole
 
 _CASE = "case-report"
-# What a document that is no result by the schema raises when its fields are read.
-_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+# What a document that is no result by the schema raises when its fields are read, or set on pages.
+_WRONG_SHAPE = (
+    *(KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError),
+    LayoutError,
+)
 
 Outcome = Path | ResultUnreadableError | ResultNotWrittenError
 

@@ -8,13 +8,22 @@ from typing import Any
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas as PdfCanvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Spacer, Table
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+)
 
 from voiceman_client.report.facts import Row
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.pdf_text import BAD, GRID, MUTED, TABLE_STYLE, Heading, Writer
+from voiceman_client.report.pdf_text import BAD, GRID, MUTED, TABLE_STYLE, HeadingStyle, Writer
 
 _MARGIN = 48.0  # points, 17 mm
+_TITLE_CHARACTERS = 90  # what fits on one line
 WIDTH = A4[0] - 2 * _MARGIN
 
 
@@ -60,6 +69,7 @@ def facts_table(rows: Sequence[Row], writer: Writer) -> Flowable:
     made = Table(
         [[writer.paragraph(name, colour=MUTED), writer.paragraph(value)] for name, value in rows],
         colWidths=shares(30, 70),
+        splitInRow=1,
     )
     made.setStyle(TABLE_STYLE)
     return made
@@ -77,23 +87,25 @@ class _Document(BaseDocTemplate):
         super().__init__(
             target,
             pagesize=A4,
-            title=title,
+            title=title[:_TITLE_CHARACTERS],
             author="voiceman",
             subject=messages("disclaimer"),
             lang=messages.language,
         )
-        self.shown_title, self.messages, self.writer = title, messages, writer
+        self.shown_title = title[:_TITLE_CHARACTERS]
+        self.messages, self.writer = messages, writer
         frame = Frame(_MARGIN, _MARGIN, WIDTH, A4[1] - 2 * _MARGIN, 0, 0, 0, 0)
         self.addPageTemplates([PageTemplate("page", [frame])])
         self._headings = 0
 
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802 - ReportLab's name
         """Put a heading into the outline."""
-        if isinstance(flowable, Heading):
+        if isinstance(flowable, Paragraph) and isinstance(flowable.style, HeadingStyle):
             self._headings += 1
             key = f"heading-{self._headings}"
+            text = flowable.getPlainText()[:_TITLE_CHARACTERS]
             self.canv.bookmarkPage(key)
-            self.canv.addOutlineEntry(flowable.text_shown, key, max(0, flowable.level - 2))
+            self.canv.addOutlineEntry(text, key, max(0, flowable.style.level - 2))
 
     def decorate(self, canvas: PdfCanvas, page: int, pages: int) -> None:
         """Write header and footer of a page."""
@@ -101,7 +113,7 @@ class _Document(BaseDocTemplate):
         canvas.setStrokeColor(GRID)
         canvas.line(_MARGIN, top - 4, A4[0] - _MARGIN, top - 4)
         canvas.line(_MARGIN, bottom + 11, A4[0] - _MARGIN, bottom + 11)
-        self._line(canvas, self.shown_title[:90], _MARGIN, top)
+        self._line(canvas, self.shown_title, _MARGIN, top)
         self._line(canvas, self.messages("disclaimer_short"), _MARGIN, bottom)
         text = self.messages("page", number=page, total=pages)
         font = self.writer.fonts.regular

@@ -14,13 +14,14 @@ INK, MUTED, GRID, BAD = map(HexColor, ("#1d2129", "#4a5261", "#d5d9e0", "#a61b1b
 _BODY_POINTS = 9
 
 
-class Heading(Paragraph):
-    """A heading that the outline names; level 0 is the document's own."""
+class HeadingStyle(ParagraphStyle):
+    """The style of a heading: what is set in it goes into the outline.
 
-    def __init__(self, markup: str, style: ParagraphStyle, text_shown: str, level: int) -> None:
-        super().__init__(markup, style)
-        self.text_shown = text_shown
-        self.level = level
+    Attributes:
+        level: 0 is the document's own.
+    """
+
+    level: int
 
 
 @dataclass
@@ -67,19 +68,21 @@ class Writer:
         """A paragraph of ReportLab's markup, whose texts came from `markup`."""
         return Paragraph(markup, self._style(size, colour, indent))
 
-    def heading(self, text: str, level: int = 2) -> Heading:
+    def heading(self, text: str, level: int = 2) -> Paragraph:
         """A heading that goes into the outline and stays with what follows."""
-        style = ParagraphStyle(
+        size = 15.0 - 2 * level
+        style = HeadingStyle(
             f"heading-{level}",
             fontName=self.fonts.bold,
-            fontSize=15 - 2 * level,
-            leading=1.4 * (15 - 2 * level),
+            fontSize=size,
+            leading=1.4 * size,
             textColor=INK,
             spaceBefore=16 - 3 * level,
             spaceAfter=4,
             keepWithNext=1,
         )
-        return Heading(self.markup(text, bold=True), style, text, level)
+        style.level = level
+        return Paragraph(self.markup(text, bold=True), style)
 
     def table(
         self, header: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[float]

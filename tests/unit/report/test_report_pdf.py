@@ -75,6 +75,20 @@ def test_what_no_font_has_is_counted_and_a_huge_word_runs_over_pages(report_font
     assert "characters that the fonts lack are shown as □" in text
 
 
+def test_texts_longer_than_a_page_are_split_wherever_they_stand(report_fonts):
+    long = "</b><font size=900>" + "가x" * 2_000
+    result = conversation()
+    result["provenance"]["source"]["file"] = f"/evidence/{long}"
+    result["utterances"][0]["speaker"] = result["speakers"][0]["id"] = long
+    result["unavailable"] = {long: long}
+    result["flags"][0] |= {"kind": long, "detail": long}
+    result["score"]["components"][0] |= {"name": long, "reason": long}
+    result["score"]["evidence"][0]["detail"] = long
+    pages, text = text_of(pdf_of(result, report_fonts))
+    assert len(pages) > 10
+    assert text.count("</b><font size=900>") > 5
+
+
 def test_the_outline_and_the_properties_name_the_document(report_fonts):
     reader = PdfReader(BytesIO(pdf_of(conversation(), report_fonts)))
     titles = [entry.title for entry in reader.outline if not isinstance(entry, list)]
