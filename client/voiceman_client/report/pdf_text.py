@@ -110,6 +110,8 @@ class Writer:
                 textColor=colour,
                 leftIndent=indent,
                 splitLongWords=1,
+                allowWidows=0,
+                allowOrphans=0,
             )
         return self._styles[key]
 
