@@ -35,9 +35,11 @@ from voiceman_client.delivery import deliver
 from voiceman_client.explain import explain as explained
 from voiceman_client.inputs import find_recordings
 from voiceman_client.integrity_commands import keygen, verify
+from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
 from voiceman_client.patterns import check_patterns
 from voiceman_client.progress import ProgressDisplay
+from voiceman_client.report.command import report
 from voiceman_client.run_log import RunLog
 from voiceman_client.status import ModelStatus
 from voiceman_client.submit import Limits, OptionValues, SubmitOptions
@@ -72,23 +74,9 @@ def main() -> None:
     )
 
 
+main.add_command(report)
 main.add_command(verify)
 main.add_command(keygen)
-
-
-class _Formats(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list of formats."""
-
-    name = "formats"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(str(value).replace(" ", "").split(",")))
-        for name in names:
-            if name not in FORMATS:
-                self.fail(f"{name!r} is not one of {', '.join(FORMATS)}", param, ctx)
-        return names
 
 
 @main.command()
@@ -107,7 +95,7 @@ class _Formats(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--format",
     "formats",
-    type=_Formats(),
+    type=Names(FORMATS),
     default="json",
     show_default=True,
     metavar="LIST",

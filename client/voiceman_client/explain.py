@@ -1,20 +1,18 @@
 """How a result came to its scores, step by step in plain words."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 from voiceman.errors import InvalidRequestError, ResultUnreadableError
 from voiceman.evidence import (
     DISCLAIMER,
-    RESULT_SCHEMA,
     Component,
     CrossValidation,
     Score,
     Stress,
     Utterance,
 )
+from voiceman_client.documents import read_result
 from voiceman_client.result import Result
 
 _SHOWN = 5  # items of evidence of the recording and of each speaker
@@ -40,7 +38,7 @@ def explain(path: Path, number: int | None = None, top: int = 3) -> str:
         ResultUnreadableError: no permission, no JSON, or no complete result of this version;
             names the file.
     """
-    result = _read(path)
+    result = read_result(path).result
     try:
         count = len(result["utterances"])
         if number is not None and not 1 <= number <= count:
@@ -54,20 +52,6 @@ def explain(path: Path, number: int | None = None, top: int = 3) -> str:
             f"{path}: not a complete result ({err!r}); submit the recording again"
         ) from err
     return "\n".join(lines) + "\n"
-
-
-def _read(path: Path) -> Result:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise ResultUnreadableError(f"{path}: cannot be read as a result ({err})") from err
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != RESULT_SCHEMA:
-        raise ResultUnreadableError(
-            f"{path}: its schema is {schema!r}, expected is {RESULT_SCHEMA!r}; give a .json that "
-            "submit wrote"
-        )
-    return cast("Result", document)
 
 
 def _most_notable(result: Result, count: int) -> list[int]:

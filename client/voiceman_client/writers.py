@@ -99,7 +99,7 @@ def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]
         ResultNotWrittenError: the disk is full, no permission, or the result holds what the
             format cannot; names the file.
     """
-    return [_write(folder / f"{name}.{kind}", _encode(result, kind, name)) for kind in formats]
+    return [write_whole(folder / f"{name}.{kind}", _encode(result, kind, name)) for kind in formats]
 
 
 def _encode(result: Result, kind: str, name: str) -> bytes:
@@ -109,8 +109,12 @@ def _encode(result: Result, kind: str, name: str) -> bytes:
         raise ResultNotWrittenError(f"{name}.{kind}: the result cannot be {kind} ({err})") from err
 
 
-def _write(path: Path, content: bytes) -> Written:
-    """Write beside the target, then rename: a reader never sees half a file."""
+def write_whole(path: Path, content: bytes) -> Written:
+    """Write beside the target, then rename: a reader never sees half a file.
+
+    Raises:
+        ResultNotWrittenError: the disk is full, or no permission; names the file.
+    """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

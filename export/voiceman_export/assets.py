@@ -12,13 +12,13 @@ version, another file or another pattern is another folder.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from voiceman.cache import cache_dir
 from voiceman.errors import HashMismatchError
 from voiceman.manifest import sha256_of
 from voiceman_export import archives, registries
@@ -27,12 +27,6 @@ from voiceman_export.catalogue import Asset, Package, find
 MARKER_NAME = "asset.json"
 
 Downloader = Callable[[Package, Path], Path]
-
-
-def cache_dir() -> Path:
-    """Folder of everything that can be fetched again."""
-    configured = os.environ.get("VOICEMAN_CACHE_DIR")
-    return Path(configured) if configured else Path.home() / ".cache" / "voiceman"
 
 
 def fetch(name: str) -> Path:

@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 from perf.peers.interface import BATCH, MAX_NEW_TOKENS, WEIGHTS, Peer
 from perf.whisper_corpus import Recording
 from voiceman.audio import to_float32
-from voiceman_export.assets import cache_dir, fetch
+from voiceman.cache import cache_dir
+from voiceman_export.assets import fetch
 
 WINDOW_S = 30.0
 TIMESTAMP_STEP_S = 0.02

@@ -10,7 +10,7 @@ from typing import TypeVar
 from perf.peers.interface import WEIGHTS
 from perf.peers.windowing import SpokenWindow
 from perf.whisper_corpus import Recording
-from voiceman_export.assets import cache_dir
+from voiceman.cache import cache_dir
 
 FOLDER = Path(__file__).parent
 Answer = TypeVar("Answer")

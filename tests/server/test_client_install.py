@@ -1,6 +1,7 @@
 """The client installs by itself, without torch, and works from there."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,8 +38,18 @@ def test_nothing_heavy_is_installed(installed):
 
 
 def test_help_works_for_every_command(installed):
-    for command in ([], ["submit"], ["enroll"], ["models"], ["health"]):
+    for command in ([], ["submit"], ["enroll"], ["report"], ["models"], ["health"]):
         assert "Usage: voiceman-client" in run(installed / "voiceman-client", *command, "--help")
+
+
+def test_reports_say_which_extra_they_need(installed, tmp_path):
+    command = [installed / "voiceman-client", "report", "x.json"]
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "pip install 'voiceman[report]'" in done.stderr
 
 
 def test_it_submits_to_a_server(installed, server, speech, tmp_path):

@@ -119,7 +119,7 @@ def test_what_is_missing_is_said(tmp_path):
         ("{", "cannot be read as a result"),
         ("[]", "its schema is None, expected is 'voiceman.result/1'"),
         ('{"schema": "voiceman.result/9"}', "its schema is 'voiceman.result/9'"),
-        ('{"schema": "voiceman.result/1"}', "not a complete result (KeyError('utterances'))"),
+        ('{"schema": "voiceman.result/1"}', "not a complete result (it lacks flags, language"),
         (b"\xff", "cannot be read as a result"),
     ],
 )

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from voiceman.cache import cache_dir
 from voiceman.manifest import read_manifest
-from voiceman_export import assets, cli, sources
+from voiceman_export import cli, sources
 from voiceman_export.catalogue import catalogue
 from voiceman_export.models import MODELS, Model
 from voiceman_export.registries import ProgramMissingError
@@ -81,7 +82,7 @@ def test_an_unknown_checkpoint_is_answered_with_the_known(repository):
 
 def test_the_cache_folder_is_configurable(monkeypatch, tmp_path):
     monkeypatch.setenv("VOICEMAN_CACHE_DIR", str(tmp_path))
-    assert assets.cache_dir() == tmp_path
+    assert cache_dir() == tmp_path
 
 
 def test_all_keeps_the_users_own_weights_and_renews_the_catalogues(
