@@ -100,7 +100,7 @@ bench-voice: export  ## speed of the voice models beside the libraries they come
 bench-scoring: install  ## utterances scored per second on one core
 	$(BIN)/python -m perf.bench_scoring
 
-gpu-check:  ## parity, speed and memory of Whisper on a CUDA GPU, in under 8 minutes
+gpu-check:  ## parity, speed and memory of Whisper and the voice networks on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check
 
 lock: install  ## renew uv.lock and the pinned peers

@@ -40,6 +40,7 @@ PARTS = (
     Part("speed turbo bf16", 80, "speed", "measure_speed", ("turbo", "bf16")),
     Part("speed large-v3 bf16", 90, "speed", "measure_speed", ("large-v3", "bf16")),
     Part("attention", 25, "attention", "compare_kernels"),
+    Part("voices", 50, "voices", "compare_voices"),
     Part("memory", 40, "pressure", "press"),
     Part("transformers turbo bf16", 110, "peer", "compare", ("turbo",)),
     Part("speed turbo fp16", 60, "speed", "measure_speed", ("turbo", "fp16")),

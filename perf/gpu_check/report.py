@@ -80,6 +80,7 @@ def markdown(results: Values, shares: Values) -> str:
             _peer(results),
             _agreements(results),
             _memory(results),
+            _voices(results),
         ]
     )
 
@@ -178,6 +179,16 @@ def _agreements(results: Values) -> str:
 def _memory(results: Values) -> str:
     found = findings_of(results, "memory")
     return table(("too little memory", "what happened"), [(k, _brief(v)) for k, v in found.items()])
+
+
+def _voices(results: Values) -> str:
+    rows: list[list[object]] = []
+    for model, found in findings_of(results, "voices").items():
+        if not isinstance(found, dict) or "error" in found:
+            rows.append([model, _brief(found), ""])
+            continue
+        rows += [[model, name, value] for name, value in found.items()]
+    return table(("wav2vec 2.0 as large as", "figure", "value"), rows)
 
 
 def _brief(found: object) -> str:

@@ -11,6 +11,23 @@ from voiceman.audio import MAX_WINDOW_SAMPLES, SAMPLE_RATE_HZ, Waveform
 
 WINDOW_S = 30.0
 
+LAYER_NORM = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+LARGE = {
+    "hidden_size": 1024,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    **LAYER_NORM,
+}
+TINY: dict[str, object] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 1,
+    "intermediate_size": 64,
+    "conv_dim": [32] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -23,6 +40,7 @@ class Setting:
         tokens: that every window is decoded to.
         windows: in the comparison of tokens. cell_s: to be spent on decoding in one cell.
         copy_bytes, matrix_side: of the device's measure. runs: of a step in one measurement.
+        voices: configurations of wav2vec 2.0 by the model that is as large.
     """
 
     device: torch.device
@@ -36,6 +54,7 @@ class Setting:
     copy_bytes: int
     matrix_side: int
     runs: int
+    voices: dict[str, dict[str, object]]
 
 
 def real_setting() -> Setting:
@@ -52,6 +71,11 @@ def real_setting() -> Setting:
         copy_bytes=2**30,
         matrix_side=8192,
         runs=50,
+        voices={
+            "emotion_dimensional": {**LARGE, "num_hidden_layers": 12},
+            "emotion_categorical": {},  # wav2vec2-base
+            "word_alignment": {**LARGE, "num_hidden_layers": 24},
+        },
     )
 
 
@@ -69,6 +93,7 @@ def rehearsal() -> Setting:
         copy_bytes=2**20,
         matrix_side=64,
         runs=2,
+        voices={"emotion_dimensional": {**TINY, **LAYER_NORM}, "emotion_categorical": TINY},
     )
 
 

@@ -12,7 +12,17 @@ import pytest
 import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from perf.gpu_check import __main__, attention, costs, machine, parity, peer, pressure, speed
+from perf.gpu_check import (
+    __main__,
+    attention,
+    costs,
+    machine,
+    parity,
+    peer,
+    pressure,
+    speed,
+    voices,
+)
 from perf.gpu_check.findings import Findings
 from perf.gpu_check.models import LARGE_V3, SMALL, TURBO, RandomTensors, Size, weight_shapes
 from perf.gpu_check.parts import GRACE_S, PARTS, WHOLE_S, Part, part_command, run_all, run_part
@@ -30,6 +40,7 @@ SHORT = {
     "s": "speed turbo bf16",
     "a": "attention",
     "o": "memory",
+    "v": "voices",
     "t": "transformers turbo bf16",
 }
 
@@ -47,6 +58,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     attention.compare_kernels(setting, clock, found["a"])
     pressure.press(setting, clock, found["o"])
     peer.compare(setting, "turbo", clock, found["t"])
+    voices.compare_voices(setting, clock, found["v"])
     return {
         name: {"state": "done", "seconds": 1.0, "findings": json.loads(path.read_text())}
         for name, path in ((SHORT[short], folder / f"{short}.json") for short in SHORT)
@@ -78,6 +90,15 @@ def test_every_window_is_decoded_to_the_same_length(rehearsed: dict[str, dict]) 
     assert all(cell["tokens"] == [setting.tokens] for cell in cells.values())
     for cell in rehearsed["transformers turbo bf16"]["findings"].values():
         assert cell["tokens"] == setting.tokens
+
+
+def test_padded_voices_are_those_of_every_utterance_alone(rehearsed: dict[str, dict]) -> None:
+    cells = rehearsed["voices"]["findings"]
+    assert list(cells) == list(rehearsal().voices)
+    for cell in cells.values():
+        assert cell["transformers, fp32"] < 1e-4
+        assert cell["padded and recorded, fp32"] < 1e-4
+        assert cell["padded and recorded, bfloat16"] < 0.1
 
 
 def test_all_tables_can_be_written(
