@@ -32,7 +32,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-alignment gpu-check lock clean
+	bench-alignment gpu-check learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -83,6 +83,11 @@ check-diarization: export $(PEERS_INSTALLED)  ## who speaks when: diarization er
 
 bench-alignment: export $(PEERS_INSTALLED)  ## word times by CTC beside WhisperX: agreement, speed
 	$(PEERS)/bin/python -m perf.bench_alignment
+
+learn-cues: install  ## learn the cues of crime language from export/sentences and the tuning part
+	for language in ko en; do $(BIN)/python -m voiceman_export.learn_cues \
+		voiceman/data/patterns/$$language.toml export/sentences/$$language.tsv \
+		tests/sentences/$${language}_tuning.tsv || exit 1; done
 
 check-patterns: install  ## crime language on labelled sentences (PART=tuning or test): precision, recall, speed
 	$(BIN)/python -m perf.crime_language --part $(PART)

@@ -21,7 +21,7 @@ def export(repository: Path, *, force: bool = False) -> Export:
     with as_file(files("voiceman") / "data") as data:
         if not (data / "scoring.toml").is_file():
             raise WeightsError(f"{data / 'scoring.toml'}: missing; install voiceman again")
-        tables = [*(data / "patterns").glob("*.toml"), *(data / "sentiment").glob("*.toml")]
+        tables = [*(data / "patterns").glob("*.*"), *(data / "sentiment").glob("*.toml")]
         chosen = sorted([data / "scoring.toml", *tables])
         hashes = hash_files(data)
         names = [path.relative_to(data).as_posix() for path in chosen]

@@ -11,8 +11,15 @@ text itself decides which do.
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from voiceman.analysis.hits import (
+    FINDING_WEIGHT,
+    MENTION_WEIGHT,
+    Hit,
+    without_overlaps,
+)
+from voiceman.analysis.learned import overrule
 from voiceman.analysis.morphemes import PlainText, Units, cut, make_plain
 from voiceman.analysis.pattern_tables import (
     REACH,
@@ -26,27 +33,8 @@ from voiceman.analysis.phrases import Search, Spans, Surface, make_surface
 from voiceman.analysis.prefilter import fold
 from voiceman.errors import InvalidRequestError
 
-FINDING_WEIGHT = 0.5  # from here on a hit is a finding, below it a mention
-
-_MEANS_WEIGHT = 0.4
 _SAID_DIRECTLY = "said directly"
 _WORD_REST = re.compile(r"\w{0,10}")  # endings that a pattern leaves open belong to its hit
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A passage that a pattern hit: `text[start:end]` of the text that was searched.
-
-    `weight` (0 to 1) is 0.5 or more for a finding and less for a mention; `context` says why.
-    """
-
-    category: str
-    pattern_id: str
-    start: int
-    end: int
-    severity: float
-    weight: float
-    context: str
 
 
 def find(text: str, language: str = "ko", tables: Tables | None = None) -> list[Hit]:
@@ -72,15 +60,19 @@ def find(text: str, language: str = "ko", tables: Tables | None = None) -> list[
     table = known[language]
     plain = make_plain(text, table.spelling)
     candidates = table.prefilter.candidates(fold(plain.text, language))
-    if not candidates:
+    if not candidates and table.cues is None:
         return []
-    reading = _Reading(make_surface(plain.text, language), cut(plain.text, language))
+    units = cut(plain.text, language)
+    reading = _Reading(make_surface(plain.text, language), units)
     hits = [
         _weigh(pattern, place, table.contexts, reading, plain)
         for pattern in (table.patterns[index] for index in candidates)
         for place in _places(pattern, reading)
     ]
-    return _without_means(_without_overlaps(hits), table)
+    hits = _without_means(without_overlaps(hits), table)
+    if table.cues is not None:
+        hits = overrule(hits, plain.text, units, table, table.cues)
+    return [_at_origin(hit, plain) for hit in hits]
 
 
 class _Reading:
@@ -161,12 +153,17 @@ def _weigh(
     return Hit(
         pattern.category,
         pattern.id,
-        plain.origin(start),
-        max(plain.origin(end), plain.origin(end - 1) + 1),
+        start,
+        end,
         pattern.severity,
         weight,
         context,
     )
+
+
+def _at_origin(hit: Hit, plain: PlainText) -> Hit:
+    end = max(plain.origin(hit.end), plain.origin(hit.end - 1) + 1)
+    return replace(hit, start=plain.origin(hit.start), end=end)
 
 
 def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool:
@@ -200,27 +197,8 @@ def _as_means(hit: Hit, ends: Sequence[tuple[Hit, frozenset[str]]]) -> Hit:
     for end, means in ends:
         apart = max(hit.start - end.end, end.start - hit.end)
         if hit.category in means and apart <= REACH:
-            return replace(hit, weight=_MEANS_WEIGHT, context=f"the means of {end.category}")
+            return replace(hit, weight=MENTION_WEIGHT, context=f"the means of {end.category}")
     return hit
-
-
-def _without_overlaps(hits: Sequence[Hit]) -> list[Hit]:
-    """One hit, the gravest, of every chain of overlapping ones in a category.
-
-    So that one passage counts once, however many patterns describe it.
-    """
-    gravest: list[Hit] = []
-    chain_end = 0
-    for hit in sorted(hits, key=lambda hit: (hit.category, hit.start, hit.end, hit.pattern_id)):
-        last = gravest[-1] if gravest else None
-        if last is None or last.category != hit.category or hit.start >= chain_end:
-            gravest.append(hit)
-            chain_end = hit.end
-            continue
-        chain_end = max(chain_end, hit.end)
-        if hit.weight * hit.severity > last.weight * last.severity:
-            gravest[-1] = hit
-    return sorted(gravest, key=lambda hit: (hit.start, hit.end, hit.pattern_id))
 
 
 def broken_examples(table: PatternTable, only: frozenset[str] | None = None) -> Iterable[str]:

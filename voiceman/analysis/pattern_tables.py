@@ -10,11 +10,12 @@ same name takes the place of the shipped one, `enabled = false` takes an entry a
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voiceman.analysis.cues import Cues, load_cues
 from voiceman.analysis.phrases import Search, compile_phrases
 from voiceman.analysis.prefilter import Prefilter, make_prefilter
 from voiceman.errors import VoicemanError, WeightsError
@@ -35,6 +36,7 @@ CATEGORIES = (
     "self_harm",
 )
 DATA_FOLDER = Path(__file__).parent.parent / "data" / "patterns"
+CUES_SUFFIX = ".cues.npz"  # beside <language>.toml
 PLACES = ("before", "inside", "after", "near", "text")
 REACH = 40  # characters between the parts of a pattern, and between a hit and its context
 
@@ -130,6 +132,8 @@ class PatternTable:
         spelling: what stands in the text, and what is read in its place.
         prefilter: which of the patterns a text can hold.
         entries: what the table was made of, for a user's table on top of it.
+        cues: what whole sentences say, learned; None: patterns alone decide.
+        users: ids of the patterns that are a user's own: the cues do not overrule these.
     """
 
     language: str
@@ -139,6 +143,8 @@ class PatternTable:
     spelling: Mapping[str, str]
     prefilter: Prefilter
     entries: Entry
+    cues: Cues | None = None
+    users: frozenset[str] = frozenset()
 
 
 Tables = Mapping[str, PatternTable]
@@ -159,14 +165,24 @@ def load_tables(folder: Path) -> dict[str, PatternTable]:
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise WeightsError(f"{folder}: no pattern tables; run voiceman-export scoring")
-    tables = [_read_file(path) for path in paths]
+    tables = [_with_cues(read_table(path), path) for path in paths]
     ids = [pattern.id for table in tables for pattern in table.patterns]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
         raise WeightsError(f"{folder}: pattern ids used twice: {', '.join(repeated)}")
     return {table.language: table for table in tables}
 
 
-def _read_file(path: Path) -> PatternTable:
+def _with_cues(table: PatternTable, path: Path) -> PatternTable:
+    learned = path.with_suffix(CUES_SUFFIX)
+    return replace(table, cues=load_cues(learned)) if learned.exists() else table
+
+
+def read_table(path: Path) -> PatternTable:
+    """The patterns of a file, without learned cues.
+
+    Raises:
+        WeightsError: the file is unreadable, no TOML, or breaks the format.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
@@ -255,7 +271,8 @@ def lay_over(
         own = {entry.get("id") for entry in users[kind]}
         kept = [entry for entry in table.entries[kind] if entry["id"] not in own]
         entries[kind] = [*kept, *users[kind]]
-    return build_table(entries, name, error)
+    own = frozenset(entry["id"] for entry in users["pattern"])
+    return replace(build_table(entries, name, error), cues=table.cues, users=own)
 
 
 class _Compiler:

@@ -1,0 +1,167 @@
+"""Learn the cues of crime language from labelled sentences, and write them beside the patterns.
+
+    python -m voiceman_export.learn_cues PATTERNS.toml SENTENCES.tsv…
+
+Needs scikit-learn, which nothing else needs (`make learn-cues` does this for all languages).
+"""
+
+import argparse
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.analysis.crime_language import FINDING_WEIGHT, find
+from voiceman.analysis.cues import cues_of, pieces
+from voiceman.analysis.morphemes import cut, make_plain
+from voiceman.analysis.pattern_tables import CATEGORIES, CUES_SUFFIX, PatternTable, read_table
+from voiceman.errors import ConfigurationError, WeightsError
+
+log = logging.getLogger(__name__)
+
+HARMLESS = ""
+THRESHOLD = 0.35  # chosen on the tuning sentences
+FEWEST_SENTENCES = 2  # that a cue must stand in
+REGULARISATION = 100.0  # scikit-learn's C
+ITERATIONS = 400
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A labelled sentence; no label: harmless."""
+
+    labels: tuple[str, ...]
+    text: str
+
+
+def read_sentences(path: Path) -> list[Sentence]:
+    """Read a table with the columns labels, kind and text.
+
+    Raises:
+        WeightsError: it is unreadable, or a line breaks the format.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+        cells = [line.split("\t") for line in lines]
+        sentences = [
+            Sentence(tuple(filter(None, labels.split(","))), text) for labels, _, text in cells
+        ]
+    except (OSError, ValueError) as err:
+        raise WeightsError(f"{path}: not a table of labelled sentences: {err}") from err
+    if unknown := {label for s in sentences for label in s.labels} - set(CATEGORIES):
+        raise WeightsError(f"{path}: unknown categories {', '.join(sorted(unknown))}")
+    return sentences
+
+
+def learned_from(paths: Sequence[Path]) -> str:
+    """SHA-256 over what cues are learned from."""
+    return sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def learn(patterns: Path, tables: Sequence[Path], target: Path) -> None:
+    """Learn from sentences, and from the examples of the patterns.
+
+    Args:
+        patterns: the pattern table of the language.
+        tables: of labelled sentences.
+        target: the `.npz` to write.
+
+    Raises:
+        ConfigurationError: scikit-learn is not installed.
+    """
+    try:
+        from scipy.sparse import csr_matrix  # noqa: PLC0415
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    except ImportError as err:
+        raise ConfigurationError("learning needs scikit-learn: pip install scikit-learn") from err
+    table = read_table(patterns)
+    every = [*(s for path in tables for s in read_sentences(path)), *_examples(table)]
+    read = [_cues(sentence.text, table) for sentence in every]
+    counts = Counter(name for cues in read for name in cues)
+    names = sorted(name for name, count in counts.items() if count >= FEWEST_SENTENCES)
+    index = {name: row for row, name in enumerate(names)}
+    standing_in = np.array([counts[name] for name in names], np.float64)
+    exact: npt.NDArray[np.float64] = np.log((1.0 + len(every)) / (1.0 + standing_in)) + 1.0
+    rarity = exact.astype(np.float16).astype(np.float64)  # as it will be read
+    indices, values, ends = _rows(read, index, rarity)
+    matrix = csr_matrix((values, indices, ends), shape=(len(every), len(names)))
+    # A sentence with several labels stands for each of them.
+    classes = (*CATEGORIES, HARMLESS)
+    labelled = [(i, label) for i, s in enumerate(every) for label in s.labels or (HARMLESS,)]
+    rows = [row for row, _ in labelled]
+    log.info("%s: %d sentences, %d cues", table.language, len(every), len(names))
+    model = LogisticRegression(C=REGULARISATION, max_iter=ITERATIONS, random_state=SEED)
+    model.fit(matrix[rows], np.array([classes.index(label) for _, label in labelled]))
+    # A category without a sentence is never found.
+    weights = np.zeros((len(names), len(classes)))
+    bias = np.full(len(classes), -np.inf)
+    weights[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    scale = np.maximum(np.abs(weights).max(axis=0), 1e-9) / 127
+    np.savez_compressed(
+        target,
+        categories=_letters(CATEGORIES),
+        cues=_letters(names),
+        rarity=rarity.astype(np.float16),
+        weights=np.round(weights / scale).astype(np.int8),
+        scale=scale.astype(np.float32),
+        bias=bias.astype(np.float32),
+        threshold=np.float32(THRESHOLD),
+        learned_from=_letters([learned_from([patterns, *tables])]),
+    )
+
+
+def _examples(table: PatternTable) -> list[Sentence]:
+    matches = [Sentence((p.category,), text) for p in table.patterns for text in p.matches]
+    return [*matches, *(Sentence((), text) for p in table.patterns for text in p.harmless)]
+
+
+def _cues(text: str, table: PatternTable) -> list[str]:
+    """The cues of a sentence's first piece, as the server will see them."""
+    plain = make_plain(text, table.spelling).text
+    units = cut(plain, table.language)
+    forms = units.line.decode().split()
+    hits = find(text, table.language, {table.language: table})
+    found = [(hit.category, hit.weight >= FINDING_WEIGHT) for hit in hits]
+    span = next(pieces(plain), (0, 0))
+    parts = [(f, s) for f, s in zip(forms, units.spans, strict=True) if s[0] < span[1]]
+    return list(cues_of(plain, table.language, span, parts, found))
+
+
+def _rows(
+    read: Sequence[Sequence[str]], index: Mapping[str, int], rarity: npt.NDArray[np.float64]
+) -> tuple[list[int], list[float], list[int]]:
+    """The sentences as rows of a sparse matrix, each of length 1."""
+    indices: list[int] = []
+    values: list[float] = []
+    ends = [0]
+    for cues in read:
+        known = [index[name] for name in cues if name in index]
+        length = max(float(np.sqrt((rarity[known] ** 2).sum())), 1e-9)
+        indices += known
+        values += list(rarity[known] / length)
+        ends.append(len(indices))
+    return indices, values, ends
+
+
+def _letters(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer("\n".join(names).encode(), np.uint8)
+
+
+def main() -> None:
+    """Learn the cues of one language."""
+    parser = argparse.ArgumentParser(description="Learn the cues of crime language.")
+    parser.add_argument("patterns", type=Path)
+    parser.add_argument("tables", type=Path, nargs="+")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    learn(arguments.patterns, arguments.tables, arguments.patterns.with_suffix(CUES_SUFFIX))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""What a sentence as a whole says about crime: cues learned from labelled sentences.
+
+Patterns find what was thought of; people say it otherwise. So a linear model (softmax regression)
+weighs the words of a sentence, their neighbours, and what the patterns found. Its cues are as
+readable as a pattern: the ones that decided are named with every hit. They were learned from
+sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.analysis.morphemes import Units
+from voiceman.errors import WeightsError
+
+Floats = npt.NDArray[np.float32]
+Span = tuple[int, int]
+
+# Pieces are as long as the sentences that were learned from.
+PIECE_WORDS = 40
+STEP_WORDS = 25
+PIECE_CHARS = 240
+# Cues that are named with a hit.
+NAMED = 3
+_LETTERS = (2, 3, 4)  # lengths of runs of Hangul
+_WORD = re.compile(rf"\S{{1,{PIECE_CHARS}}}")
+_SENTENCE = re.compile(r"[^.?!…]*[^\s.?!…][^.?!…]*[.?!…]*")
+_PATTERN_CUE = "pattern:"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a piece of a text says.
+
+    Attributes:
+        span: the piece, in characters.
+        probabilities: by category; what they lack to 1 is harmless.
+        reasons: for each category the places in the text that speak for it most.
+    """
+
+    span: Span
+    probabilities: Mapping[str, float]
+    reasons: Mapping[str, Sequence[Span]]
+
+
+@dataclass(frozen=True)
+class Cues:
+    """The learned model of one language.
+
+    Attributes:
+        categories: of the columns; the last column is "harmless" and has no name.
+        index: row of every cue.
+        rarity: [f] how much a cue counts before a sentence is normed to length 1.
+        weights: [f, c + 1]. bias: [c + 1].
+        threshold: probability from which a category is found.
+    """
+
+    categories: tuple[str, ...]
+    index: Mapping[str, int]
+    rarity: Floats
+    weights: Floats
+    bias: Floats
+    threshold: float
+
+    def judge(
+        self, text: str, language: str, units: Units, found: Sequence[tuple[Span, str, bool]]
+    ) -> Iterator[Verdict]:
+        """Judge every piece of a plain text.
+
+        Args:
+            text: composed, see `voiceman.analysis.morphemes.make_plain`.
+            language: of the text.
+            units: of the text.
+            found: place, category and "is a finding" of what the patterns hit.
+        """
+        forms = list(zip(units.line.decode().split(), units.spans, strict=True))
+        starts = [start for start, _ in units.spans]
+        for start, end in pieces(text):
+            part = forms[bisect_left(starts, start) : bisect_left(starts, end)]
+            near = [(c, finding) for (s, e), c, finding in found if s < end and e > start]
+            yield self._verdict((start, end), cues_of(text, language, (start, end), part, near))
+
+    def _verdict(self, span: Span, cues: Mapping[str, Span]) -> Verdict:
+        known = [name for name in cues if name in self.index]
+        rows = [self.index[name] for name in known]
+        rarity = self.rarity[rows]
+        scaled = rarity / max(float(np.sqrt(rarity @ rarity)), 1e-9)
+        weights = self.weights[rows]  # [k, c + 1]
+        logits = self.bias + scaled @ weights
+        odds = np.exp(logits - logits.max())
+        chances: list[float] = (odds / odds.sum()).tolist()
+        reasons: dict[str, list[Span]] = {}
+        for column, category in enumerate(self.categories):
+            if chances[column] >= self.threshold:
+                shares = scaled * weights[:, column]
+                most = np.argsort(-shares, kind="stable")[: 4 * NAMED]
+                reasons[category] = [cues[known[k]] for k in most if shares[k] > 0]
+        return Verdict(span, dict(zip(self.categories, chances, strict=False)), reasons)
+
+
+def pieces(text: str) -> Iterator[Span]:
+    """Every sentence of a text, and what stands together, no longer than a long sentence.
+
+    Recognisers put few full stops, and what is meant may take two sentences.
+    """
+    together = list(_stretches(text))
+    yield from together
+    sentences = [match.span() for match in _SENTENCE.finditer(text)]
+    if len(sentences) > 1:
+        known = set(together)
+        for start, end in sentences:
+            parts = ((start + s, start + e) for s, e in _stretches(text[start:end]))
+            yield from (part for part in parts if part not in known)
+
+
+def _stretches(text: str) -> Iterator[Span]:
+    """As many words as a long sentence has, from the first to the last; they overlap."""
+    words = [match.span() for match in _WORD.finditer(text)]
+    first = 0
+    while first < len(words):
+        last = first
+        while (
+            last + 1 < len(words)
+            and last + 1 - first < PIECE_WORDS
+            and words[last + 1][1] - words[first][0] <= PIECE_CHARS
+        ):
+            last += 1
+        yield words[first][0], words[last][1]
+        if last + 1 == len(words):
+            return
+        first = max(first + 1, min(last, first + STEP_WORDS))
+
+
+def cues_of(
+    text: str,
+    language: str,
+    span: Span,
+    units: Sequence[tuple[str, Span]],
+    found: Sequence[tuple[str, bool]],
+) -> dict[str, Span]:
+    """The cues of a piece with the place of each.
+
+    Args:
+        text: the whole text.
+        language: of the text.
+        span: the piece.
+        units: form/tag and place of its units.
+        found: category and "is a finding" of what the patterns hit in it.
+    """
+    words = [(_form(form, language), place) for form, place in units if not _is_sign(form)]
+    cues: dict[str, Span] = {}
+    for i, (form, (start, end)) in enumerate(words):
+        cues.setdefault(form, (start, end))
+        for behind, gap in ((1, " "), (2, " _ ")):
+            if i + behind < len(words):
+                other, (_, last) = words[i + behind]
+                cues.setdefault(f"{form}{gap}{other}", (start, last))
+    if language == "ko":
+        cues |= _runs(text, span)
+    for category, finding in found:
+        cues[f"{_PATTERN_CUE}{category}:{finding}"] = span
+    return cues
+
+
+def load_cues(path: Path) -> Cues:
+    """Read what `voiceman-export learn-cues` wrote.
+
+    Raises:
+        WeightsError: the file is unreadable or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = bytes(file["cues"]).decode().split("\n")
+            weights = file["weights"].astype(np.float32) * file["scale"]
+            return Cues(
+                tuple(bytes(file["categories"]).decode().split("\n")),
+                {name: row for row, name in enumerate(names)},
+                file["rarity"].astype(np.float32),
+                weights,
+                file["bias"],
+                float(file["threshold"]),
+            )
+    except (OSError, ValueError, KeyError) as err:
+        raise WeightsError(f"{path}: not a table of cues: {err}") from err
+
+
+def _runs(text: str, span: Span) -> dict[str, Span]:
+    """Runs of letters without regard to blanks: recognisers put these anywhere."""
+    places = [i for i in range(*span) if text[i].isalnum()]
+    letters = "".join([text[i] for i in places])
+    return {
+        "~" + letters[i : i + length]: (places[i], places[i + length - 1] + 1)
+        for length in _LETTERS
+        for i in range(len(places) - length, -1, -1)
+    }
+
+
+def _form(form: str, language: str) -> str:
+    """Korean: the form with the first letter of its tag; else the word."""
+    word, _, tag = form.rpartition("/")
+    return f"{word}/{tag[:1]}" if language == "ko" else word
+
+
+def _is_sign(form: str) -> bool:
+    tag = form.rpartition("/")[2]
+    return tag == "P" or tag.startswith("S")
