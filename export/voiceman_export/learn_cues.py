@@ -8,7 +8,7 @@ Needs scikit-learn, which nothing else needs (`make learn-cues` does this for al
 import argparse
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 HARMLESS = ""
 THRESHOLD = 0.35  # chosen on the tuning sentences
 FEWEST_SENTENCES = 2  # that a cue must stand in
+SHORT = 25  # percentile of the sentences' norms: shorter ones are not stretched to length 1
 REGULARISATION = 100.0  # scikit-learn's C
 ITERATIONS = 400
 SEED = 0
@@ -89,7 +90,14 @@ def learn(patterns: Path, tables: Sequence[Path], target: Path) -> None:
     standing_in = np.array([counts[name] for name in names], np.float64)
     exact: npt.NDArray[np.float64] = np.log((1.0 + len(every)) / (1.0 + standing_in)) + 1.0
     rarity = exact.astype(np.float16).astype(np.float64)  # as it will be read
-    indices, values, ends = _rows(read, index, rarity)
+    known = [np.array([index[name] for name in cues if name in index], np.int64) for cues in read]
+    norms = [float(np.sqrt((rarity[rows] ** 2).sum())) for rows in known]
+    shortest = float(np.percentile(norms, SHORT))
+    values = np.concatenate(
+        [rarity[rows] / max(norm, shortest) for rows, norm in zip(known, norms, strict=True)]
+    )
+    indices = np.concatenate(known)
+    ends = np.cumsum([0, *map(len, known)])
     matrix = csr_matrix((values, indices, ends), shape=(len(every), len(names)))
     # A sentence with several labels stands for each of them.
     classes = (*CATEGORIES, HARMLESS)
@@ -108,6 +116,7 @@ def learn(patterns: Path, tables: Sequence[Path], target: Path) -> None:
         categories=_letters(CATEGORIES),
         cues=_letters(names),
         rarity=rarity.astype(np.float16),
+        shortest=np.float32(shortest),
         weights=np.round(weights / scale).astype(np.int8),
         scale=scale.astype(np.float32),
         bias=bias.astype(np.float32),
@@ -131,22 +140,6 @@ def _cues(text: str, table: PatternTable) -> list[str]:
     span = next(pieces(plain), (0, 0))
     parts = [(f, s) for f, s in zip(forms, units.spans, strict=True) if s[0] < span[1]]
     return list(cues_of(plain, table.language, span, parts, found))
-
-
-def _rows(
-    read: Sequence[Sequence[str]], index: Mapping[str, int], rarity: npt.NDArray[np.float64]
-) -> tuple[list[int], list[float], list[int]]:
-    """The sentences as rows of a sparse matrix, each of length 1."""
-    indices: list[int] = []
-    values: list[float] = []
-    ends = [0]
-    for cues in read:
-        known = [index[name] for name in cues if name in index]
-        length = max(float(np.sqrt((rarity[known] ** 2).sum())), 1e-9)
-        indices += known
-        values += list(rarity[known] / length)
-        ends.append(len(indices))
-    return indices, values, ends
 
 
 def _letters(names: Sequence[str]) -> npt.NDArray[np.uint8]:

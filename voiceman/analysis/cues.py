@@ -24,6 +24,7 @@ Span = tuple[int, int]
 # Pieces are as long as the sentences that were learned from.
 PIECE_WORDS = 40
 STEP_WORDS = 25
+FEWEST_WORDS = 3  # of a sentence that is heard by itself
 PIECE_CHARS = 240
 # Cues that are named with a hit.
 NAMED = 3
@@ -56,6 +57,8 @@ class Cues:
         categories: of the columns; the last column is "harmless" and has no name.
         index: row of every cue.
         rarity: [f] how much a cue counts before a sentence is normed to length 1.
+        shortest: sentences of a smaller norm stay as short as they are: a word or two decide
+            nothing.
         weights: [f, c + 1]. bias: [c + 1].
         threshold: probability from which a category is found.
     """
@@ -63,6 +66,7 @@ class Cues:
     categories: tuple[str, ...]
     index: Mapping[str, int]
     rarity: Floats
+    shortest: float
     weights: Floats
     bias: Floats
     threshold: float
@@ -89,7 +93,7 @@ class Cues:
         known = [name for name in cues if name in self.index]
         rows = [self.index[name] for name in known]
         rarity = self.rarity[rows]
-        scaled = rarity / max(float(np.sqrt(rarity @ rarity)), 1e-9)
+        scaled = rarity / max(float(np.sqrt(rarity @ rarity)), self.shortest)
         weights = self.weights[rows]  # [k, c + 1]
         logits = self.bias + scaled @ weights
         odds = np.exp(logits - logits.max())
@@ -110,12 +114,12 @@ def pieces(text: str) -> Iterator[Span]:
     """
     together = list(_stretches(text))
     yield from together
-    sentences = [match.span() for match in _SENTENCE.finditer(text)]
-    if len(sentences) > 1:
-        known = set(together)
-        for start, end in sentences:
-            parts = ((start + s, start + e) for s, e in _stretches(text[start:end]))
-            yield from (part for part in parts if part not in known)
+    for match in _SENTENCE.finditer(text):
+        start, end = match.span()
+        for s, e in _stretches(text[start:end]):
+            whole = (start + s, start + e) in together
+            if not whole and len(text[start + s : start + e].split()) >= FEWEST_WORDS:
+                yield start + s, start + e
 
 
 def _stretches(text: str) -> Iterator[Span]:
@@ -181,6 +185,7 @@ def load_cues(path: Path) -> Cues:
                 tuple(bytes(file["categories"]).decode().split("\n")),
                 {name: row for row, name in enumerate(names)},
                 file["rarity"].astype(np.float32),
+                float(file["shortest"]),
                 weights,
                 file["bias"],
                 float(file["threshold"]),
