@@ -23,9 +23,11 @@ require("stream").pipeline(fs.createReadStream(source), brotli, fs.createWriteSt
 """
 
 
-@pytest.fixture(scope="session")
+# Not for the session: playwright's event loop runs until the fixture ends, and asyncio allows
+# no other beside it.
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """Chromium without windows, for all tests of a run."""
+    """Chromium without windows, for the tests of a module."""
     program, libraries = find_chromium(tmp_path_factory.mktemp("chromium"))
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
