@@ -24,7 +24,7 @@ Span = tuple[int, int]
 # Pieces are as long as the sentences that were learned from.
 PIECE_WORDS = 40
 STEP_WORDS = 25
-FEWEST_WORDS = 3  # of a sentence that is heard by itself
+FEWEST_WORDS = 3  # of a sentence in which cues alone may find something
 PIECE_CHARS = 240
 # Cues that are named with a hit.
 NAMED = 3
@@ -117,8 +117,7 @@ def pieces(text: str) -> Iterator[Span]:
     for match in _SENTENCE.finditer(text):
         start, end = match.span()
         for s, e in _stretches(text[start:end]):
-            whole = (start + s, start + e) in together
-            if not whole and len(text[start + s : start + e].split()) >= FEWEST_WORDS:
+            if (start + s, start + e) not in together:
                 yield start + s, start + e
 
 

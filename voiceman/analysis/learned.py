@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from voiceman.analysis.cues import NAMED, Cues, Verdict
+from voiceman.analysis.cues import FEWEST_WORDS, NAMED, Cues, Verdict
 from voiceman.analysis.hits import FINDING_WEIGHT, MENTION_WEIGHT, Hit, without_overlaps
 from voiceman.analysis.morphemes import Units
 from voiceman.analysis.pattern_tables import PatternTable
@@ -32,7 +32,8 @@ def overrule(
         _learned(verdict, category, text, table, cues)
         for verdict in verdicts
         for category in verdict.reasons
-        if not any(
+        if len(text[slice(*verdict.span)].split()) >= FEWEST_WORDS
+        and not any(
             hit.category == category and hit.weight >= FINDING_WEIGHT and _meets(hit, verdict)
             for hit in kept
         )
