@@ -86,7 +86,7 @@ def main() -> None:
         for contest in contests(Path(name)):
             figures[contest.model] = measure(contest, utterances, arguments.rounds)
             for side, found in figures[contest.model].items():
-                title = contest.library if side == "library" else f"voiceman, {side}"
+                title = contest.peer if side == "library" else f"voiceman, {side}"
                 speed, cost = found["utterances_per_cpu_s"], found["cpu_s_per_audio_s"]
                 rows.append([contest.model, title, speed, cost, found["times_as_fast"]])
     columns = ("model", "engine", "utterances per CPU-s", "CPU-s per audio s", "times as fast")

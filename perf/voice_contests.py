@@ -43,13 +43,13 @@ class Contest:
 
     Attributes:
         model: the Triton model.
-        library: what computes the same.
+        peer: the library that computes the same.
         ours: on some utterances.
         theirs: on the same.
     """
 
     model: str
-    library: str
+    peer: str
     ours: Mapping[str, Run]
     theirs: Run
 

@@ -137,7 +137,7 @@ main.add_command(keygen)
 @click.option(
     "--voices",
     type=click.Path(exists=True, dir_okay=False),
-    help="File of enrolled voices to compare the speakers with; see `enrol`.",
+    help="File of enrolled voices to compare the speakers with; see `enroll`.",
 )
 @click.option(
     "--in-flight",

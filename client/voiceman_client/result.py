@@ -211,16 +211,24 @@ def assemble(
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
         notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
-        provenance=Provenance(
-            source={"file": recording.source.path, **_without_path(recording)},
-            duration=round(recording.duration_s, _DIGITS),
-            pcm_sha256=recording.pcm_sha256,
-            channels=list(recording.channels),
-            voiceman=made.voiceman,
-            options=dict(made.options),
-            server=dict(made.server),
-            models=_models(made, [*(item.evidence for item in heard), summary], weights or {}),
+        provenance=_provenance(
+            recording,
+            made,
+            _models(made, [*(item.evidence for item in heard), summary], weights or {}),
         ),
+    )
+
+
+def _provenance(recording: Recording, made: Made, models: dict[str, UsedModel]) -> Provenance:
+    return Provenance(
+        source={"file": recording.source.path, **_without_path(recording)},
+        duration=round(recording.duration_s, _DIGITS),
+        pcm_sha256=recording.pcm_sha256,
+        channels=list(recording.channels),
+        voiceman=made.voiceman,
+        options=dict(made.options),
+        server=dict(made.server),
+        models=models,
     )
 
 

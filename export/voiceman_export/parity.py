@@ -45,14 +45,14 @@ class Comparison:
 
     Attributes:
         model: the Triton model, with its language.
-        library: that computes the source.
+        peer: the library that computes the source.
         expected: its output for every sound: [k], or [frames, k]; they range over 1.
         run: the exported network on the same sounds.
         classes: outputs are probabilities of classes.
     """
 
     model: str
-    library: str
+    peer: str
     expected: Sequence[Floats]
     run: Run
     classes: bool
@@ -60,7 +60,7 @@ class Comparison:
     def rows(self) -> Iterator[Parity]:
         """In fp32, and as the server computes on this machine."""
         exact = self._differences(self.run(torch.float32))
-        reference = f"{self.library}, {len(self.expected)} sounds, fp32"
+        reference = f"{self.peer}, {len(self.expected)} sounds, fp32"
         yield Parity(self.model, reference, float(exact.max()), FP32_LIMIT)
         yield from self.rounded(None)
 
@@ -72,7 +72,7 @@ class Comparison:
         # Frames where two labels are equally likely tell more of the rounding than of the network.
         difference = float(differences.mean() if by_frame else differences.max())
         name = str(dtype).removeprefix("torch.") if dtype else "as served"
-        reference = f"{self.library}, {len(self.expected)} sounds, {name}"
+        reference = f"{self.peer}, {len(self.expected)} sounds, {name}"
         frame = ", mean frame" if by_frame else ""
         yield Parity(self.model, f"{reference}{frame}", difference, SERVED_LIMIT)
         if self.classes:

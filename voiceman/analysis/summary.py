@@ -83,20 +83,7 @@ def summarise(
         for item, name, assessment in zip(spoken, labels, assessments, strict=True)
     ]
     heard = [window for window in windows if window]
-    unavailable: dict[str, str] = {}
-    for window in heard:
-        unavailable |= window["unavailable"]
     speech_s, with_text = add_up(heard)
-    unavailable.pop(SHARE, None)  # a window without speech is no reason for the recording
-    unavailable |= why_unknown(speech_s, with_text)
-    missing = int((~np.isfinite(embeddings).all(axis=1)).sum())
-    if missing:
-        unavailable["speaker_embedding"] = (
-            f"{missing} of {len(spoken)} utterances have none; they bear the speaker of the "
-            "nearest utterance in time"
-        )
-    if options.turns is None:
-        unavailable["speaker_turns"] = "no turns came with the request"
     return Summary(
         schema=SUMMARY_SCHEMA,
         utterance_speakers=labels,
@@ -116,8 +103,27 @@ def summarise(
         speech=speech_s,
         speech_with_text=with_text,
         score=score_many(scored),
-        unavailable=unavailable,
+        unavailable=_unavailable(heard, embeddings, options) | why_unknown(speech_s, with_text),
     )
+
+
+def _unavailable(
+    heard: Sequence[Evidence], embeddings: Floats, options: RecordingOptions
+) -> dict[str, str]:
+    """What could not be computed for the recording, and why."""
+    unavailable: dict[str, str] = {}
+    for window in heard:
+        unavailable |= window["unavailable"]
+    unavailable.pop(SHARE, None)  # a window without speech is no reason for the recording
+    missing = int((~np.isfinite(embeddings).all(axis=1)).sum())
+    if missing:
+        unavailable["speaker_embedding"] = (
+            f"{missing} of {len(embeddings)} utterances have none; they bear the speaker of the "
+            "nearest utterance in time"
+        )
+    if options.turns is None:
+        unavailable["speaker_turns"] = "no turns came with the request"
+    return unavailable
 
 
 def _place(windows: Sequence[Evidence | None], options: RecordingOptions) -> list[_Spoken]:
