@@ -37,12 +37,12 @@ from voiceman_client.inputs import find_recordings
 from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
+from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.patterns import check_patterns
 from voiceman_client.progress import ProgressDisplay
 from voiceman_client.report.command import report
 from voiceman_client.run_log import RunLog
 from voiceman_client.status import ModelStatus
-from voiceman_client.submit import Limits, OptionValues, SubmitOptions
 from voiceman_client.transport import DEFAULT_SERVER
 from voiceman_client.writers import FORMATS, Written
 

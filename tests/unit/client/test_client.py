@@ -12,7 +12,7 @@ from voiceman_client import client as client_module
 from voiceman_client.client import Client
 from voiceman_client.decoding import DecoderPool
 from voiceman_client.status import ModelStatus
-from voiceman_client.submit import SubmitOptions
+from voiceman_client.options import SubmitOptions
 
 
 @pytest.mark.filterwarnings("error")
