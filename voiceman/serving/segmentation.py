@@ -12,7 +12,6 @@ a window becomes does not depend on the windows beside it; on CUDA that was not 
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as nn
 from safetensors.torch import load_file
@@ -25,10 +24,9 @@ from voiceman.analysis.segmentation import (
     WINDOW_SAMPLES,
     Floats,
 )
-from voiceman.errors import WeightsError
 from voiceman.serving.processor import cpu_dtype
 from voiceman.serving.sincnet import SincNet
-from voiceman.serving.weights import loading
+from voiceman.serving.weights import loading, try_out
 
 FILE = "segmentation.safetensors"
 FRAMES = (WINDOW_SAMPLES - FRAME_FIELD_SAMPLES) // FRAME_STEP_SAMPLES + 1  # 589 in 10 s
@@ -91,12 +89,7 @@ def load_segmentation(
     path = folder / FILE
     with loading(path, "segmentation-3.0", device):
         network = SegmentationNetwork(load_file(path), device, dtype or cpu_dtype(device))
-        found = network(np.zeros((1, WINDOW_SAMPLES), np.float32)).shape
-    if found != (1, FRAMES, len(POWERSET)):
-        raise WeightsError(
-            f"{path}: 10 s of sound become {found} (windows, frames, classes) instead of "
-            f"{(1, FRAMES, len(POWERSET))}; export it again"
-        )
+        try_out(network, (1, WINDOW_SAMPLES), (1, FRAMES, len(POWERSET)))
     return network
 
 
