@@ -168,9 +168,13 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; one that no recording ever came into is removed."""
         with self._lock:
+            used = self._database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
             self._database.close()
+        if self._path and not used:
+            for name in LEDGER_FILES:
+                self._path.with_name(name).unlink(missing_ok=True)
 
     def expect(self, paths: Sequence[Path]) -> None:
         """Say which recordings a run was given; those that were not finished are PENDING again."""

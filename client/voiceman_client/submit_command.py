@@ -2,8 +2,6 @@
 
 import os
 import sys
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -12,24 +10,15 @@ import click
 from voiceman.errors import (
     ConfigurationError,
     InvalidRequestError,
-    ResultNotWrittenError,
-    RunLogError,
-    ServerNotReadyError,
-    ServerUnreachableError,
-    VoicemanError,
 )
 from voiceman_client.channels import CHANNEL_MODES
-from voiceman_client.client import Client
 from voiceman_client.command_line import exit_code, server_option
-from voiceman_client.completeness import untold
-from voiceman_client.delivery import deliver
 from voiceman_client.inputs import find_recordings
+from voiceman_client.job import Order, Tally, carry_out
 from voiceman_client.names_parameter import Names
-from voiceman_client.naming import result_names
+from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.progress import ProgressDisplay
-from voiceman_client.run_log import RunLog
-from voiceman_client.submit import Limits, OptionValues, Outcome, SubmitOptions
-from voiceman_client.writers import FORMATS, Written
+from voiceman_client.writers import FORMATS
 
 if TYPE_CHECKING:
     from voiceman_client.signing import Signer
@@ -155,43 +144,20 @@ def submit(
     _check(options)
     signer = _signer(key) if key else None
     recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
-    failures: list[VoicemanError] = list(missing)
-    names = result_names(recordings, output, formats)
-    finished = 0
+    limits = Limits(in_flight, workers, timeout_s)
+    order = Order(recordings, missing, output, formats, server, limits, options, signer)
+    tally = Tally()
     try:
-        with (
-            RunLog(output) as log,
-            Client(server, Limits(in_flight, workers, timeout_s)) as client,
-            ProgressDisplay(len(recordings)) as display,
-            closing(
-                client.process_batch(
-                    recordings, display.step, partial(log.append, sync=False), **options
-                )
-            ) as outcomes,
-        ):
-            for err in missing:
-                display.say(f"failed: {err}")
-            for outcome in outcomes:
-                finished += 1
-                display.finish(outcome)
-                written, error = deliver(outcome, log, output, names[outcome.path], formats)
-                if error:
-                    failures.append(error)
-                _show(outcome, written, error, display)
-                if isinstance(error, ServerUnreachableError):
-                    break
-            for err in missing:
-                log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
-            counts = {"finished": finished, "given": len(recordings), "failed": len(failures)}
-            display.say(f"seal: {log.seal(counts, signer)}")
+        with ProgressDisplay(len(recordings)) as display:
+            carry_out(order, display, _print_path, tally)
     except ConfigurationError as err:
         raise click.UsageError(str(err)) from err
-    except (ServerUnreachableError, ServerNotReadyError, RunLogError, ResultNotWrittenError) as err:
-        failures.append(err)
+    except VoicemanError as err:
+        tally.failures.append(err)
         click.echo(f"failed: {err}", err=True)
-    if unfinished := len(recordings) - finished:
+    if unfinished := len(recordings) - tally.finished:
         click.echo(f"{unfinished} recordings were not finished; submit them again", err=True)
-    context.exit(exit_code(failures))
+    context.exit(exit_code(tally.failures))
 
 
 def _check(options: OptionValues) -> None:
@@ -210,19 +176,6 @@ def _signer(key: Path) -> "Signer":
         raise click.UsageError(str(err)) from err
 
 
-def _show(
-    outcome: Outcome, written: list[Written], error: VoicemanError | None, display: ProgressDisplay
-) -> None:
-    if error:
-        display.say(f"failed: {error}")
-    elif outcome.result:
-        _print_path(written)
-        if line := untold(outcome.result):
-            display.say(f"{outcome.path}: {line}")
-
-
-def _print_path(written: list[Written]) -> None:
-    paths = [file.path for file in written]
-    shown = next((path for path in paths if path.suffix == ".json"), paths[0])
-    sys.stdout.write(f"{shown}\n")  # not click.echo: the bar gives way to sys.stdout only
+def _print_path(path: Path) -> None:
+    sys.stdout.write(f"{path}\n")  # not click.echo: the bar gives way to sys.stdout only
     sys.stdout.flush()
