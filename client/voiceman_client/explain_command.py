@@ -28,8 +28,9 @@ from voiceman_client.explain import explain as explained
 def explain(context: click.Context, /, path: Path, number: int | None, top: int) -> None:
     """Say step by step how the scores of RESULT, a .json that submit wrote, came about.
 
-    For the recording, its speakers and its most notable utterances: components, weights, the
-    evidence with its times, stress, and how words and voice fit. Needs no server.
+    Language, speakers and findings first; then for the recording, its speakers and its most
+    notable utterances: components, weights, the evidence with its times, stress, and how words
+    and voice fit. Needs no server.
     """
     try:
         click.echo(explained(path, number, top), nl=False)
