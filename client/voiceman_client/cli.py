@@ -38,6 +38,7 @@ from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.names_parameter import Names
 from voiceman_client.naming import result_names
 from voiceman_client.patterns import check_patterns
+from voiceman_client.power_command import power
 from voiceman_client.progress import ProgressDisplay
 from voiceman_client.report.command import report
 from voiceman_client.run_log import RunLog
@@ -77,6 +78,7 @@ def main() -> None:
 main.add_command(report)
 main.add_command(verify)
 main.add_command(keygen)
+main.add_command(power)
 
 
 @main.command()
