@@ -12,6 +12,7 @@ Below 80 °C a proportional-integral rule on the temperature that is foreseen ke
 gains and times were tuned on `perf/scripted_heat.py` and are uncalibrated for real boxes.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
@@ -51,8 +52,8 @@ class HeatSettings:
             window, "stop" nothing.
         hold_celsius: what is aimed at below `cool_celsius`; sensor noise must fit between them.
         poll_s: between readings (U2).
+        settles_celsius: no box gets hotter at full load, if it did not trip.
         lag_s: by which the sensor is behind, at most.
-        drain_share: of the time that work in flight goes on at most, for which it still heats.
         longest_drain_s: less is in flight when it would take longer than this to end.
         slope_noise_celsius_per_s: slopes up to here are not foreseen: they may be noise.
         gain_per_celsius: share taken for every °C that is foreseen above `hold_celsius`.
@@ -76,8 +77,8 @@ class HeatSettings:
     policy: Policy = "cautious"
     hold_celsius: float = 77.5
     poll_s: float = 5.0
+    settles_celsius: float = 105.0
     lag_s: float = 5.0
-    drain_share: float = 0.75
     longest_drain_s: float = 40.0
     slope_noise_celsius_per_s: float = 0.06
     gain_per_celsius: float = 0.015
@@ -184,13 +185,23 @@ def slope_of(points: Points, over_s: float) -> float:
     return sum((at - mean_at) * (celsius - mean) for at, celsius in recent) / spread
 
 
+def rise_of(celsius: float, slope: float, ahead_s: float, settles_celsius: float) -> float:
+    """By how many °C a box warms within `ahead_s`, at most.
+
+    A box of one time constant that rises by `slope` (°C/s) and settles no higher than
+    `settles_celsius` slows down on the way: dT/dt = (settles - T) / tau, tau from the slope.
+    """
+    left = max(1.0, settles_celsius - celsius)
+    return left * (1.0 - math.exp(-ahead_s * max(0.0, slope) / left))
+
+
 def _decide(state: HeatState, flow: Flow, settings: HeatSettings, seconds: float) -> HeatState:
     celsius = state.points[-1][1]
     recent = slope_of(state.points, _RECENT_S)
-    # The sensor is behind, nothing changes before the next reading, and what is in flight by then
-    # ends bit by bit.
-    ahead_s = settings.lag_s + settings.poll_s + settings.drain_share * flow.drain_s
-    peak = celsius + ahead_s * max(0.0, recent)
+    # The sensor is behind, nothing changes before the next reading, and the server works at full
+    # load until the last window that waits there is begun.
+    ahead_s = settings.lag_s + settings.poll_s + flow.drain_s
+    peak = celsius + rise_of(celsius, recent, ahead_s, settings.settles_celsius)
     mode, reason = _next_mode(state, celsius, peak, settings)
     state = _enter(state, mode, reason)
     if mode is Mode.STOPPED:
@@ -300,7 +311,8 @@ def _hold(
     most = min(soon, settings.warm_share if celsius >= settings.warm_celsius and rising else 1.0)
     held = settings.first_share if state.held_share is None else state.held_share
     error = settings.hold_celsius - celsius
-    foreseen = error - ahead_s * max(0.0, slope - settings.slope_noise_celsius_per_s)
+    slope -= settings.slope_noise_celsius_per_s
+    foreseen = error - rise_of(celsius, slope, ahead_s, settings.settles_celsius)
     wanted = held + settings.gain_per_celsius * foreseen
     if 0.0 < wanted < most or (wanted >= most and error < 0) or (wanted <= 0.0 and error > 0):
         held += settings.gain_per_celsius * error * seconds / settings.integral_s

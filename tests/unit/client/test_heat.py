@@ -79,7 +79,7 @@ def test_nothing_from_85_until_below_70():
 
 
 def test_what_is_in_flight_would_carry_it_over_85_so_it_stops_before():
-    states = follow([60, 65, 69, 70])
+    states = follow([60, 68, 70, 70])
     assert modes(states)[1:] == [Mode.STOPPED, Mode.STOPPED, Mode.STOPPED]
     assert "in flight would make it" in states[1].transition.reason
 

@@ -51,10 +51,10 @@ def test_what_is_in_flight_follows_the_temperature():
 
 def test_every_reading_is_a_line_of_the_log(tmp_path):
     path = tmp_path / "temperature.log"
-    watch_all(Script(40, 60), 2, path=path)
+    watch_all(Script(40, 40), 2, path=path)
     watch_all(Script(81), 1, path=path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["temperature_celsius"] for line in lines] == [40, 60, 81]
+    assert [line["temperature_celsius"] for line in lines] == [40, 40, 81]
     assert [line["mode"] for line in lines] == ["normal", "normal", "cooling"]
     assert lines[2]["share"] == 0.5
     assert lines[0]["time"].endswith("Z")
@@ -74,19 +74,19 @@ def test_above_80_is_warned_of_once_for_each_crossing(caplog):
 
 def test_transitions_are_in_the_report_and_cooling_is_a_warning(caplog):
     caplog.set_level(logging.INFO)
-    watch, _ = watch_all(Script(79.8, 81, 75, 69, 69), 5)
+    watch, _ = watch_all(Script(79.9, 80.1, 75, 69, 69), 5)
     report = watch.report()
     assert [(t["before"], t["after"]) for t in report["transitions"]] == [
         ("normal", "warm"),
         ("warm", "cooling"),
         ("cooling", "normal"),
     ]
-    assert report["max_celsius"] == 81
-    assert report["mean_celsius"] == pytest.approx(74.76)
+    assert report["max_celsius"] == 80.1
+    assert report["mean_celsius"] == pytest.approx(74.6)
     assert report["mean_utilisation"] == 0.5
     assert report["seconds"] == {"warm": 5.0, "cooling": 10.0, "normal": 5.0}
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert warned[0] == "cooling: 81 °C, limit 80; 50% of the window in flight"
+    assert warned[0] == "cooling: 80 °C, limit 80; 50% of the window in flight"
     json.dumps(report)
 
 
