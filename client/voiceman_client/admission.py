@@ -124,7 +124,7 @@ class InFlight:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Let `limit` windows be in flight, until told otherwise."""
         self.admission = Admission(limit, clock())
-        self._clock = clock
+        self.clock = clock
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -135,13 +135,13 @@ class InFlight:
 
     def look(self) -> Flow:
         """What went through since the last look."""
-        return self.admission.look(self._clock())
+        return self.admission.look(self.clock())
 
     @asynccontextmanager
     async def window(self, audio_s: float) -> AsyncGenerator[None, None]:
         """Wait for a place and hold it, for a window of so many seconds of audio."""
         async with self._turn:
-            while wait_s := self.admission.wait_s(self._clock()):
+            while wait_s := self.admission.wait_s(self.clock()):
                 self._changed.clear()
                 try:
                     # An infinite timeout would overflow the event loop's clock.
@@ -149,11 +149,11 @@ class InFlight:
                     await asyncio.wait_for(self._changed.wait(), limit_s)
                 except TimeoutError:
                     pass
-            began_s = self._clock()
+            began_s = self.clock()
             self.admission.enter(began_s)
         try:
             yield
         finally:
-            now_s = self._clock()
+            now_s = self.clock()
             self.admission.leave(now_s, now_s - began_s, audio_s)
             self._changed.set()

@@ -63,6 +63,7 @@ class HeatWatch:
         settings: HeatSettings,
         *,
         path: Path | None = None,
+        answer_within_s: float = 4.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Watch nothing yet.
@@ -72,6 +73,7 @@ class HeatWatch:
             sensor: where temperatures come from.
             settings: the bounds, and what to do without a temperature.
             path: of the temperature log; None: none.
+            answer_within_s: for the sensor; what comes later counts at the next look.
             now: the time of day.
         """
         self.state = HeatState()
@@ -79,6 +81,8 @@ class HeatWatch:
         self._sensor = sensor
         self._settings = settings
         self._path = path
+        self._answer_within_s = answer_within_s
+        self._asked: asyncio.Task[Reading] | None = None
         self._now = now
         self._celsius: list[float] = []
         self._utilisation: list[float] = []
@@ -90,7 +94,7 @@ class HeatWatch:
 
     async def look(self) -> None:
         """Read the sensor, decide, tell who waits, and write it down."""
-        reading = await asyncio.to_thread(self._sensor.read)
+        reading = await self._read()
         before = self.state
         self.state = state = step(before, reading, self._flight.look(), self._settings)
         self._flight.allow(state.share, state.pause_s)
@@ -100,6 +104,17 @@ class HeatWatch:
         self._warn(reading)
         if self._path and state.mode is not Mode.UNWATCHED:
             await asyncio.to_thread(self._write, reading)
+
+    async def _read(self) -> Reading:
+        """Ask the sensor; a driver that hangs must not leave the run unwatched."""
+        if self._asked is None:
+            self._asked = asyncio.create_task(asyncio.to_thread(self._sensor.read))
+        done, _ = await asyncio.wait({self._asked}, timeout=self._answer_within_s)
+        if not done:
+            why = f"{self._sensor.name} does not answer within {self._answer_within_s:g} s"
+            return Reading(self._flight.clock(), missing={"temperature_celsius": why})
+        asked, self._asked = self._asked, None
+        return asked.result()
 
     def report(self) -> HeatReport:
         """What happened so far."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 
 import pytest
 
@@ -148,6 +149,29 @@ def test_it_looks_every_5_s_and_whoever_waits_is_let_in_when_it_has_cooled():
     slept = asyncio.run(run())
     assert len(slept) >= 3
     assert set(slept) == {5.0}
+
+
+def test_a_sensor_that_hangs_is_a_lost_one_and_is_asked_once_only():
+    answer = threading.Event()
+    asked = []
+
+    class Hangs(Script):
+        def read(self):
+            asked.append(1)
+            answer.wait(60)
+            return super().read()
+
+    async def run():
+        flight = InFlight(16, clock=itertools.count(0.0, 2.5).__next__)
+        watch = HeatWatch(flight, Hangs(40), HeatSettings(), answer_within_s=0.0)
+        for _ in range(3):
+            await watch.look()
+        answer.set()
+        return watch.state, flight.admission.slots
+
+    state, slots = asyncio.run(run())
+    assert (state.mode, slots, len(asked)) == (Mode.BLIND, 8, 1)
+    assert "does not answer within" in state.trust.why
 
 
 def test_heat_control_that_breaks_leaves_half(caplog):
