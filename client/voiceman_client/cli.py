@@ -14,11 +14,12 @@ from voiceman_client.enroll_command import enroll
 from voiceman_client.explain_command import explain
 from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.patterns_command import patterns
+from voiceman_client.power_command import power
 from voiceman_client.report.command import report
 from voiceman_client.server_commands import health, models
 from voiceman_client.submit_command import submit
 
-COMMANDS = (submit, report, explain, enroll, patterns, verify, keygen, models, health)
+COMMANDS = (submit, report, explain, enroll, patterns, verify, keygen, models, health, power)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
