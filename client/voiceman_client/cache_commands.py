@@ -86,6 +86,8 @@ def _print(facts: dict[str, Any], style: str) -> None:
         return
     for name, value in facts.items():
         shown = f"{value / GB:.3f} GB" if name.endswith("_bytes") else value
+        if value is None:
+            shown = "never"
         click.echo(f"{name.removesuffix('_bytes').replace('_', ' ')}: {shown}")
 
 

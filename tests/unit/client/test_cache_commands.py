@@ -104,6 +104,11 @@ def test_lines_to_read_are_the_default(folder: Path):
     assert "entries: 3\nsize: 0.000 GB\nlimit: 2.000 GB\n" in result.output
 
 
+def test_an_empty_cache_was_never_used(folder: Path):
+    result = CliRunner().invoke(cache, ["stats"])
+    assert result.output.endswith("least recently used: never\nmost recently used: never\n")
+
+
 def test_the_variable_sets_the_size_and_too_little_is_an_error_of_usage(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
