@@ -28,6 +28,7 @@ from voiceman.errors import (
     ServerUnreachableError,
     VoicemanError,
 )
+from voiceman_client.cache_commands import cache
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
@@ -77,6 +78,7 @@ def main() -> None:
 main.add_command(report)
 main.add_command(verify)
 main.add_command(keygen)
+main.add_command(cache)
 
 
 @main.command()
