@@ -16,8 +16,9 @@ from pathlib import Path
 
 from perf.record import ROOT, table, write_result
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
+from voiceman.analysis.crime_patterns import CATEGORIES
 from voiceman.analysis.morphemes import cut, make_plain
-from voiceman.analysis.pattern_tables import CATEGORIES, default_tables
+from voiceman.analysis.pattern_tables import default_tables
 from voiceman.analysis.prefilter import fold
 
 COMMAND = "make check-patterns"

@@ -30,10 +30,19 @@ export VOICEMAN_SERVER
 
 status=0
 written=$(voiceman-client submit --format json,txt,srt --output "$results" "$@") || status=$?
-while read -r result; do
-    [ -n "$result" ] || continue
+made=()
+[ -z "$written" ] || mapfile -t made <<<"$written"
+for result in "${made[@]}"; do
     printf '\n── %s\n' "$result"
     cat "${result%.json}.txt"
-done <<<"$written"
-printf '\nResults are in %s\n' "$results"
+    echo
+    voiceman-client explain --top 0 "$result" || status=1
+done
+printf '\nResults are in %s' "$results"
+if [ ${#made[@]} -gt 0 ]; then
+    printf ', reports to open in a browser are:\n'
+    voiceman-client report --format html --output "${results%/}-reports" "${made[@]}" || status=1
+else
+    echo
+fi
 exit "$status"

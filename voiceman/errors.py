@@ -11,6 +11,7 @@
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
     ├── ResultUnreadableError     a file is no result, or none of this version
     ├── RunLogError               the log of a results folder is in use, or was changed
+    ├── LedgerError               the ledger of a results folder is damaged, or of another version
     ├── WeightsError              weights are missing, altered, or of an unknown layout
     │   ├── HashMismatchError          a download or file differs from its pinned SHA-256
     │   └── LicenceNotAcceptedError    weights whose licence the user must accept first
@@ -70,6 +71,10 @@ class ResultUnreadableError(VoicemanError):
 
 class RunLogError(VoicemanError):
     """The log of a results folder is in use by another run, or its chain is broken."""
+
+
+class LedgerError(VoicemanError):
+    """The ledger of a results folder is damaged, or of another version."""
 
 
 class WeightsError(VoicemanError):

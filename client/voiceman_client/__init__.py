@@ -12,8 +12,9 @@ from collections.abc import Generator, Sequence
 from typing import Unpack
 
 from voiceman_client.client import Client, StrPath
+from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.result import Result
-from voiceman_client.submit import Limits, OptionValues, Outcome, SubmitOptions
+from voiceman_client.submit import Outcome
 
 __all__ = ["Client", "Limits", "Outcome", "Result", "SubmitOptions", "process", "process_batch"]
 

@@ -11,7 +11,6 @@ it is said once and the run goes on without.
 """
 
 import hashlib
-import json
 import logging
 import os
 import threading
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from voiceman.errors import ResultNotWrittenError
+from voiceman_client.identity import sha256_of_json
 from voiceman_client.writers import TEMPORARY_PREFIX, write_whole
 
 log = logging.getLogger(__name__)
@@ -58,10 +58,9 @@ class Entry:
 def key_of(kind: str, parts: Mapping[str, Any]) -> str:
     """The key of what `parts` (all that the value depends on) determine: 64 hexadecimal digits.
 
-    SHA-256 over JSON with sorted keys and no spaces.
+    See `voiceman_client.identity.sha256_of_json`.
     """
-    text = json.dumps([kind, parts], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_of_json([kind, parts])
 
 
 class AnswerCache:

@@ -9,8 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
+from voiceman.evidence import ModelWeights
 from voiceman.manifest import sha256_of
 from voiceman_client.enrolment import embedding_model, enrol
+from voiceman_client.identity import sha256_of_json, weights_in_use
+from voiceman_client.ledger import Ledger
+from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.patterns import UsersPatterns, read_patterns
 from voiceman_client.result import Made, Result
 from voiceman_client.status import (
@@ -20,16 +24,7 @@ from voiceman_client.status import (
     find_broken_models,
     require_ready,
 )
-from voiceman_client.submit import (
-    Limits,
-    Note,
-    OptionValues,
-    Outcome,
-    Progress,
-    Submission,
-    SubmitOptions,
-    keep_no_log,
-)
+from voiceman_client.submit import Note, Outcome, Progress, Submission, keep_no_log
 from voiceman_client.transport import DEFAULT_SERVER, Server
 from voiceman_client.voices import EmbeddingModel, Voice, Voices, read_voices, write_voices
 
@@ -102,6 +97,8 @@ class Client:
         paths: Sequence[StrPath],
         show: Callable[[Progress], None] = lambda _: None,
         note: Note = keep_no_log,
+        ledger: Ledger | None = None,
+        is_kept: Callable[[Path], bool] = lambda _: False,
         **options: Unpack[OptionValues],
     ) -> Generator[Outcome, None, None]:
         """Process recordings; outcomes come as they are finished, not in order.
@@ -110,6 +107,9 @@ class Client:
             paths: the files.
             show: called with progress, from another thread.
             note: called with every step for a log, from another thread too.
+            ledger: of the results folder, so that an interrupted run goes on; None: none.
+            is_kept: whether the files of a recording that the ledger calls completed are there;
+                called from another thread.
             options: fields of `SubmitOptions`.
 
         Raises:
@@ -134,6 +134,9 @@ class Client:
             patterns=patterns.text if patterns else "",
             voices=voices and voices.voices,
             note=note,
+            made_sha256=sha256_of_json([asdict(made), self._weights(wanted.language)]),
+            ledger=ledger,
+            is_kept=is_kept,
         )
         run = submission.run([Path(path) for path in paths])
         using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
@@ -180,6 +183,9 @@ class Client:
         voice = self._run(enrol(self._server, recordings, self._limits.timeout_s))
         write_voices(file, (known or Voices(model, {})).with_voice(name, voice))
         return voice
+
+    def _weights(self, language: str) -> dict[str, ModelWeights]:
+        return self._run(weights_in_use(self._server, language, self._limits.timeout_s))
 
     def _embedding_model(self) -> EmbeddingModel:
         return self._run(embedding_model(self._server, self._limits.timeout_s))

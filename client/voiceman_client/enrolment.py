@@ -51,7 +51,9 @@ async def enrol(server: Server, paths: Sequence[Path], timeout_s: float) -> Voic
         for path in paths:
             recording = await decoders.decode(path, "mix")
             planned = await plan(server, recording, at_once, timeout_s)
-            turns = [await _embed(server, window, timeout_s) for window in planned.windows]
+            turns = [
+                await _embed(server, window, timeout_s) for window in planned.windows(recording)
+            ]
             heard.append(_joined(turns))
             files[recording.source.path] = recording.source.sha256
     finally:

@@ -1,8 +1,10 @@
 """How a result came to its scores, step by step in plain words."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from voiceman.analysis.hits import FINDING_WEIGHT
 from voiceman.errors import InvalidRequestError, ResultUnreadableError
 from voiceman.evidence import (
     DISCLAIMER,
@@ -15,7 +17,7 @@ from voiceman.evidence import (
 from voiceman_client.documents import read_result
 from voiceman_client.result import Result
 
-_SHOWN = 5  # items of evidence of the recording and of each speaker
+_SHOWN = 5  # findings, and items of evidence, of the recording
 _NAMES = {
     "crime_language": "what the words say",
     "anger": "anger in the voice",
@@ -65,6 +67,8 @@ def _recording(result: Result) -> Iterator[str]:
     yield result["provenance"]["source"]["file"]
     yield DISCLAIMER
     yield ""
+    yield _heard(result)
+    yield from _findings(result)
     yield f"Recording: {_value(result['score'])}"
     yield "  It is as notable as its most notable utterance; evidence of all, most points first:"
     yield from _evidence(result["score"], _SHOWN)
@@ -73,6 +77,34 @@ def _recording(result: Result) -> Iterator[str]:
     unknown = [u for u in result["utterances"] if u["score"]["value"] is None]
     if unknown:
         yield f"{len(unknown)} of {len(result['utterances'])} utterances have no score"
+
+
+def _heard(result: Result) -> str:
+    """What was recognised, in one line."""
+    speech_s, share = result["speech"], result["speech_with_text"]
+    parts = [
+        f"Language: {result['language'] or 'not known'}",
+        f"speakers: {len(result['speakers'])}",
+        f"utterances: {len(result['utterances'])}",
+        "speech: not known" if speech_s is None else f"speech: {speech_s:.1f} s",
+    ]
+    if share is not None:
+        parts.append(f"{math.floor(share * 100)} % of it with text")
+    return ", ".join(parts)
+
+
+def _findings(result: Result) -> Iterator[str]:
+    """The findings with the times of their utterances; mentions are only counted."""
+    hits = [(u, finding) for u in result["utterances"] for finding in u["findings"]]
+    found = [(u, finding) for u, finding in hits if finding["weight"] >= FINDING_WEIGHT]
+    yield f"Findings: {len(found)}, mentions: {len(hits) - len(found)}"
+    for utterance, finding in found[:_SHOWN]:
+        yield (
+            f"    {utterance['start']:.1f} to {utterance['end']:.1f} s "
+            f"{utterance.get('speaker', 'somebody')}, {finding['category']}: “{finding['text']}”"
+        )
+    if len(found) > _SHOWN:
+        yield f"    and {len(found) - _SHOWN} more"
 
 
 def _value(score: Score) -> str:

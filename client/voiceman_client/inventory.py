@@ -10,7 +10,11 @@ from typing import Any
 
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
+from voiceman_client.ledger import LEDGER_FILES
 from voiceman_client.run_log import LOG_NAME
+
+# What is rewritten as runs go on, and no result.
+WORKING_FILES = {LOG_NAME, *LEDGER_FILES}
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ def compare_files(folder: Path, outputs: Mapping[str, Any]) -> Iterator[Finding]
 
 
 def find_added(folder: Path, outputs: Collection[str]) -> Iterator[Finding]:
-    """Files that are neither the log nor in it, and folders that cannot be listed."""
+    """Files that the log does not know, and folders that cannot be listed."""
     refused: list[OSError] = []
-    for name in sorted(_names(folder, refused) - {LOG_NAME, *outputs}):
+    for name in sorted(_names(folder, refused) - {*WORKING_FILES, *outputs}):
         yield Finding(name, "added: the log does not know it")
     for err in refused:
         yield Finding(os.path.relpath(err.filename, folder), f"cannot be listed ({err.strerror})")

@@ -69,22 +69,25 @@ def check_patterns(path: Path) -> Iterator[Checked]:
     """
     try:
         # The client installs without what these need.
-        from voiceman.analysis.crime_language import broken_examples  # noqa: PLC0415
-        from voiceman.analysis.pattern_tables import (  # noqa: PLC0415
-            default_tables,
-            lay_over,
-            parse_entries,
+        from voiceman.analysis import (  # noqa: PLC0415
+            crime_language,
+            pattern_entries,
+            pattern_tables,
         )
     except ImportError as err:
         raise ConfigurationError(f"{_TO_INSTALL} ({err})") from err
-    entries = parse_entries(read_patterns(path).text, str(path), ConfigurationError)
-    shipped = default_tables()
+    entries = pattern_entries.parse_entries(read_patterns(path).text, str(path), ConfigurationError)
+    shipped = pattern_tables.default_tables()
     if entries["language"] not in shipped:
         raise ConfigurationError(
             f"{path}: language {entries['language']!r}; there are {', '.join(sorted(shipped))}"
         )
-    table = lay_over(shipped[entries["language"]], entries, str(path), ConfigurationError)
+    table = pattern_entries.lay_over(
+        shipped[entries["language"]], entries, str(path), ConfigurationError
+    )
     own = {entry["id"] for entry in entries["pattern"]}
     for pattern in table.patterns:
         if pattern.id in own:
-            yield Checked(pattern.id, tuple(broken_examples(table, frozenset({pattern.id}))))
+            yield Checked(
+                pattern.id, tuple(crime_language.broken_examples(table, frozenset({pattern.id})))
+            )

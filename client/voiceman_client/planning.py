@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from voiceman.audio import Int16Waveform
 from voiceman.evidence import ModelWeights
 from voiceman_client.decode import Recording
 from voiceman_client.transport import Server, read_array, read_text
-from voiceman_client.windows import Span, clip_turns, plan_pieces, plan_windows, stitch
+from voiceman_client.windows import Span, Spans, clip_turns, plan_pieces, plan_windows, stitch
 
 T = TypeVar("T")
 
@@ -39,18 +39,85 @@ class Window:
 
 
 @dataclass(frozen=True)
+class ChannelPlan:
+    """What is to be heard of one channel.
+
+    Attributes:
+        channel: number of the channel in the file, None for a mixdown.
+        spans: of its windows, ordered by time.
+        turns: [t, 3] start and end in seconds, and the number of the speaker near by.
+    """
+
+    channel: int | None
+    spans: tuple[Span, ...]
+    turns: Spans
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is to be heard of a recording.
 
     Attributes:
-        windows: of all channels, ordered by time.
-        turns: of all channels, over the whole recording.
+        channels: those that are worked on, in the recording's order.
         weights: that it rests on, by model.
     """
 
-    windows: list[Window]
-    turns: list[LocalTurn]
+    channels: tuple[ChannelPlan, ...]
     weights: dict[str, ModelWeights]
+
+    @property
+    def seconds(self) -> float:
+        """Length of all windows together."""
+        return sum(span.seconds for channel in self.channels for span in channel.spans)
+
+    def windows(self, recording: Recording) -> list[Window]:
+        """The windows of all channels, ordered by time.
+
+        Args:
+            recording: the one that the plan was made for.
+        """
+        windows = [
+            Window(
+                span, part.channel, waveform[span.start : span.end], clip_turns(part.turns, span)
+            )
+            for part, waveform in zip(self.channels, recording.waveforms, strict=True)
+            for span in part.spans
+        ]
+        return sorted(windows, key=lambda window: window.span.start)
+
+    def local_turns(self) -> list[LocalTurn]:
+        """The turns of all channels, over the whole recording."""
+        return [
+            (round(start, 3), round(end, 3), int(speaker), part.channel)
+            for part in self.channels
+            for start, end, speaker in part.turns.tolist()
+        ]
+
+    def to_json(self) -> str:
+        """The plan as text; `from_json` makes the same of it, to the last bit."""
+        channels = [
+            {
+                "channel": part.channel,
+                "spans": [(span.start, span.end) for span in part.spans],
+                "turns": part.turns.tolist(),
+            }
+            for part in self.channels
+        ]
+        return json.dumps({"channels": channels, "weights": self.weights})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The plan that `to_json` wrote."""
+        document = json.loads(text)
+        channels = tuple(
+            ChannelPlan(
+                part["channel"],
+                tuple(Span(start, end) for start, end in part["spans"]),
+                np.array(part["turns"], np.float64).reshape(-1, 3),
+            )
+            for part in document["channels"]
+        )
+        return cls(channels, document["weights"])
 
 
 async def plan(
@@ -67,31 +134,24 @@ async def plan(
     Raises:
         ServerError: the server failed; see `voiceman.errors`.
     """
+    weights: dict[str, ModelWeights] = {}
 
     async def find_speech(
         waveform: Int16Waveform,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         async with at_once:
             answer = await server.infer("voice_activity", {"WAVEFORM": waveform}, timeout_s)
-        found.weights["voice_activity"] = json.loads(read_text(answer, "VOICE_ACTIVITY_WEIGHTS"))
+        weights["voice_activity"] = json.loads(read_text(answer, "VOICE_ACTIVITY_WEIGHTS"))
         return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")
 
-    found = Plan([], [], {})
+    channels: list[ChannelPlan] = []
     for channel, waveform in zip(recording.channels, recording.waveforms, strict=True):
         pieces = plan_pieces(len(waveform))
         answers = await all_of(find_speech(waveform[p.start : p.end]) for p in pieces)
         speech = stitch(pieces, [answer[0] for answer in answers])
         turns = stitch(pieces, [answer[1] for answer in answers])
-        found.turns.extend(
-            (round(start, 3), round(end, 3), int(speaker), channel)
-            for start, end, speaker in turns.tolist()
-        )
-        found.windows.extend(
-            Window(span, channel, waveform[span.start : span.end], clip_turns(turns, span))
-            for span in plan_windows(speech, waveform)
-        )
-    found.windows.sort(key=lambda window: window.span.start)
-    return found
+        channels.append(ChannelPlan(channel, tuple(plan_windows(speech, waveform)), turns))
+    return Plan(tuple(channels), weights)
 
 
 async def all_of(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

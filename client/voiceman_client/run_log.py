@@ -126,6 +126,17 @@ class RunLog:
         self.append("result_written", {"provenance": provenance, "outputs": outputs})
         self._outputs |= outputs
 
+    def holds(self, files: Iterable[Path]) -> bool:
+        """Whether the log knows these files and they are there, as long as it says."""
+        for path in files:
+            logged = self._outputs.get(os.path.relpath(path, self._folder))
+            try:
+                if logged is None or path.stat().st_size != logged["size_bytes"]:
+                    return False
+            except OSError:
+                return False
+        return True
+
     def seal(self, counts: Mapping[str, int], signer: "Signer | None" = None) -> str:
         """End the run; see `append` for errors.
 

@@ -1,19 +1,12 @@
 """Which weights the server works with now: whether cached answers still are its answers."""
 
 import asyncio
-import json
 
-import numpy as np
-
-from voiceman.audio import SAMPLE_RATE_HZ
-from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
-from voiceman.evidence import Evidence, ModelWeights, Summary
+from voiceman.evidence import ModelWeights
 from voiceman.options import AUTO_LANGUAGE
 from voiceman_client.answers import Answers
-from voiceman_client.planning import all_of
-from voiceman_client.transport import Arrays, Server, read_text
-
-_SILENCE = np.zeros(SAMPLE_RATE_HZ, np.int16)
+from voiceman_client.identity import weights_in_use
+from voiceman_client.transport import Server
 
 
 class ServerWeights:
@@ -45,26 +38,7 @@ class ServerWeights:
     async def _in(self, language: str) -> dict[str, ModelWeights]:
         async with self._asking:
             if language not in self._known:
-                self._known[language] = await self._ask(language)
+                self._known[language] = await weights_in_use(
+                    self._server, language, self._timeout_s
+                )
         return self._known[language]
-
-    async def _ask(self, language: str) -> dict[str, ModelWeights]:
-        """The weights of all models that take part in a language."""
-        window = {"WAVEFORM": _SILENCE, "TURNS": np.zeros((0, 2), np.float32), "LANGUAGE": language}
-        embeddings = np.zeros((0, SPEAKER_EMBEDDING_SIZE), np.float32)
-        recording = {"WINDOW_EVIDENCE": [""], "SPEAKER_EMBEDDING": embeddings}
-        texts = await all_of(
-            self._text(model, inputs, name)
-            for model, inputs, name in (
-                ("forensic", window, "EVIDENCE"),
-                ("recording_summary", recording, "SUMMARY"),
-                ("voice_activity", {"WAVEFORM": _SILENCE}, "VOICE_ACTIVITY_WEIGHTS"),
-            )
-        )
-        evidence: Evidence = json.loads(texts[0])
-        summary: Summary = json.loads(texts[1])
-        found: ModelWeights = json.loads(texts[2])
-        return {**evidence["models"], **summary.get("models", {}), "voice_activity": found}
-
-    async def _text(self, model: str, inputs: Arrays, name: str) -> str:
-        return read_text(await self._server.infer(model, inputs, self._timeout_s), name)

@@ -10,25 +10,24 @@ import hashlib
 import itertools
 import json
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-import numpy as np
-
-from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
-from voiceman.errors import InvalidRequestError, RecordingError, VoicemanError
+from voiceman.errors import RecordingError, VoicemanError
 from voiceman.evidence import Summary
-from voiceman.options import AUTO_LANGUAGE, WindowOptions
-from voiceman_client.channels import CHANNEL_MODES
+from voiceman.manifest import sha256_of
+from voiceman_client.asking import hear, sum_up
 from voiceman_client.decode import Recording
 from voiceman_client.decoding import DecoderPool
-from voiceman_client.planning import LocalTurn, Plan, Window, all_of, plan
+from voiceman_client.identity import sha256_of_json
+from voiceman_client.ledger import Ledger, State
+from voiceman_client.options import Limits, SubmitOptions
+from voiceman_client.planning import Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
-from voiceman_client.transport import Server, read_array, read_text
+from voiceman_client.transport import Server
 from voiceman_client.voices import Voice
 
 log = logging.getLogger(__name__)
@@ -42,79 +41,15 @@ def keep_no_log(event: str, facts: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
-class SubmitOptions:
-    """What the caller wants of every recording of a run.
-
-    Attributes:
-        language: ISO 639-1 code, or "auto".
-        initial_prompt: text that stands before every window, for spelling and vocabulary.
-        hotwords: words that are likely to be said, names for example.
-        channels: "auto", "mix" or "split", see `voiceman_client.channels`.
-        speakers: how many speakers there are, when known.
-        min_speakers: the fewest speakers.
-        max_speakers: the most speakers.
-        patterns: path of a file of crime-language patterns, on top of the server's own; None:
-            those alone.
-        voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
-            are not compared with anybody.
-    """
-
-    language: str = AUTO_LANGUAGE
-    initial_prompt: str = ""
-    hotwords: str = ""
-    channels: str = "auto"
-    speakers: int | None = None
-    min_speakers: int | None = None
-    max_speakers: int | None = None
-    patterns: str | None = None
-    voices: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant, before hours of work rest on it."""
-        if self.channels not in CHANNEL_MODES:
-            raise InvalidRequestError(
-                f"channels is {self.channels!r}, allowed are {', '.join(CHANNEL_MODES)}"
-            )
-        low, high = self.min_speakers or 1, self.max_speakers or self.speakers
-        if high is not None and not low <= (self.speakers or low) <= high:
-            raise InvalidRequestError(
-                f"speakers {self.speakers}, min_speakers {self.min_speakers} and max_speakers "
-                f"{self.max_speakers} contradict each other"
-            )
-
-
-class OptionValues(TypedDict, total=False):
-    """The fields of `SubmitOptions` as keyword arguments."""
-
-    language: str
-    initial_prompt: str
-    hotwords: str
-    channels: str
-    speakers: int | None
-    min_speakers: int | None
-    max_speakers: int | None
-    patterns: str | None
-    voices: str | None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may happen at once.
-
-    Attributes:
-        in_flight: requests to `forensic` at a time, over all recordings.
-        workers: recordings that are decoded and planned at a time.
-        timeout_s: for each request, all its attempts together.
-    """
-
-    in_flight: int = 16
-    workers: int = 2
-    timeout_s: float = 600.0
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """A recording that is finished: its result, or why there is none."""
+    """A recording that is finished.
+
+    Attributes:
+        path: the file.
+        result: what was found.
+        error: why there is no result. Neither of the two: an earlier run into the same folder
+            has done it, and its files are there.
+    """
 
     path: Path
     result: Result | None
@@ -188,7 +123,25 @@ class Submission:
         patterns: str = "",
         voices: Mapping[str, Voice] | None = None,
         note: Note = keep_no_log,
+        made_sha256: str = "",
+        ledger: Ledger | None = None,
+        is_kept: Callable[[Path], bool] = lambda _: False,
     ) -> None:
+        """Prepare a run.
+
+        Args:
+            server: to ask.
+            made: for the provenance of results.
+            options: the caller's.
+            limits: how much may happen at once.
+            show: called with progress.
+            patterns: users' crime-language patterns as text; empty: none.
+            voices: enrolled ones to compare the speakers with.
+            note: called with every step.
+            made_sha256: of all that results depend on beside the recordings, weights included.
+            ledger: where answers are filed, and found again; None: in memory.
+            is_kept: whether the files of a recording that the ledger calls completed are there.
+        """
         self._server = server
         self._made = made
         self._options = options
@@ -197,6 +150,9 @@ class Submission:
         self._patterns = patterns
         self._voices = voices
         self._note = note
+        self._made_sha256 = made_sha256 or sha256_of_json(asdict(made))
+        self._ledger = ledger or Ledger()
+        self._is_kept = is_kept
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
@@ -204,6 +160,7 @@ class Submission:
 
     async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
         """The outcomes, each as soon as its recording is finished; close it with `aclose`."""
+        await asyncio.to_thread(self._ledger.expect, paths)
         finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
         tasks: set[asyncio.Task[None]] = set()
 
@@ -230,6 +187,9 @@ class Submission:
 
     async def _outcome(self, path: Path, ticket: int) -> Outcome:
         try:
+            if await self._is_done(path):
+                self._gate.prepared(ticket, 0)
+                return Outcome(path, None, None)
             return Outcome(path, await self._process(path, ticket), None)
         except RecordingError as err:
             return Outcome(path, None, err)
@@ -243,82 +203,96 @@ class Submission:
         finally:
             self._gate.finished(ticket)
 
+    async def _is_done(self, path: Path) -> bool:
+        """Whether an earlier run has done the same work on the same bytes, and it is all there."""
+        entry = await asyncio.to_thread(self._ledger.entry, path)
+        if entry is None or entry.state != State.COMPLETED or entry.made != self._made_sha256:
+            return False
+        try:
+            return self._is_kept(path) and entry.sha256 == await asyncio.to_thread(sha256_of, path)
+        except OSError:  # decoding says what is wrong with it
+            return False
+
     async def _process(self, path: Path, ticket: int) -> Result:
-        planned = Plan([], [], {})
+        windows: list[Window] = []
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))
             note = partial(_note_about, self._note, recording)
             note("decoded", sha256=recording.source.sha256, pcm_sha256=recording.pcm_sha256)
-            planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
+            work = sha256_of_json([recording.source.path, recording.pcm_sha256, self._made_sha256])
+            await self._begin(path, recording, work)
+            planned = await self._plan(path, recording, work)
+            windows = planned.windows(recording)
         finally:
-            self._gate.prepared(ticket, len(planned.windows))
-        note("speech_found", windows=len(planned.windows))
-        seconds = sum(window.span.seconds for window in planned.windows)
-        scale = recording.duration_s / seconds if seconds else 0.0
+            self._gate.prepared(ticket, len(windows))
+        note("speech_found", windows=len(windows))
+        known = await asyncio.to_thread(self._ledger.answers, work)
+        share = recording.duration_s / planned.seconds if planned.seconds else 0.0
 
-        async def hear(window: Window) -> Heard:
-            async with self._in_flight:
+        async def hear_once(window: Window) -> Heard:
+            answer = known.get((window.channel, window.span))
+            if answer is None:
+                async with self._in_flight:
+                    self._gate.sent(ticket)
+                    answer = await hear(
+                        self._server, window, self._options, self._patterns, self._limits.timeout_s
+                    )
+                keep = partial(self._ledger.keep_answer, work, window.channel, window.span, answer)
+                answer = await asyncio.to_thread(keep)
+            else:
                 self._gate.sent(ticket)
-                heard = await self._hear(window)
             note(
                 "window_answered",
                 channel=window.channel,
                 start=window.span.start_s,
                 end=window.span.end_s,
-                evidence_sha256=_sha256(heard.evidence_text),
+                evidence_sha256=_sha256(answer.evidence),
             )
-            self._show(Progress(path, done_s=scale * window.span.seconds))
-            return heard
+            self._show(Progress(path, done_s=share * window.span.seconds))
+            return Heard(
+                window.span,
+                window.channel,
+                json.loads(answer.evidence),
+                answer.evidence,
+                answer.embeddings,
+            )
 
-        heard = await all_of(hear(window) for window in planned.windows)
+        heard = await all_of(hear_once(window) for window in windows)
         summary: Summary | None = None
         if heard:
-            text = await self._sum_up(heard, planned.turns)
+            await asyncio.to_thread(self._ledger.advance, path, State.FORENSIC)
+            text = await sum_up(
+                self._server,
+                heard,
+                planned.local_turns(),
+                self._options,
+                self._limits.timeout_s,
+            )
             note("summed_up", summary_sha256=_sha256(text))
             summary = json.loads(text)
+        await asyncio.to_thread(self._ledger.advance, path, State.REPORT)
         return assemble(
             recording, heard, summary, self._made, self._voices, weights=planned.weights
         )
 
-    async def _hear(self, window: Window) -> Heard:
-        options = WindowOptions(
-            initial_prompt=self._options.initial_prompt,
-            hotwords=self._options.hotwords,
-            patterns=self._patterns,
-            deadline_unix_s=time.time() + self._limits.timeout_s,
+    async def _begin(self, path: Path, recording: Recording, work: str) -> None:
+        begin = partial(
+            self._ledger.begin,
+            path,
+            sha256=recording.source.sha256,
+            made=self._made_sha256,
+            work=work,
+            duration_s=recording.duration_s,
         )
-        inputs = {
-            "WAVEFORM": window.waveform,
-            "TURNS": window.turns,
-            "LANGUAGE": self._options.language,
-            "OPTIONS": json.dumps(asdict(options)),
-        }
-        try:
-            answer = await self._server.infer("forensic", inputs, self._limits.timeout_s)
-        except VoicemanError as err:
-            at = f"window {window.span.start_s:.1f} to {window.span.end_s:.1f} s"
-            raise type(err)(f"{at}: {err}") from err
-        text = read_text(answer, "EVIDENCE")
-        embeddings = read_array(answer, "SPEAKER_EMBEDDING").reshape(-1, SPEAKER_EMBEDDING_SIZE)
-        return Heard(window.span, window.channel, json.loads(text), text, embeddings)
+        await asyncio.to_thread(begin)
 
-    async def _sum_up(self, heard: Sequence[Heard], turns: Sequence[LocalTurn]) -> str:
-        options = {
-            "window_starts": [item.span.start_s for item in heard],
-            "channels": [item.channel for item in heard],
-            "speakers": self._options.speakers,
-            "min_speakers": self._options.min_speakers,
-            "max_speakers": self._options.max_speakers,
-            "turns": turns,
-        }
-        inputs = {
-            "WINDOW_EVIDENCE": [item.evidence_text for item in heard],
-            "SPEAKER_EMBEDDING": np.concatenate([item.embeddings for item in heard]),
-            "RECORDING_OPTIONS": json.dumps(options),
-        }
-        answer = await self._server.infer("recording_summary", inputs, self._limits.timeout_s)
-        return read_text(answer, "SUMMARY")
+    async def _plan(self, path: Path, recording: Recording, work: str) -> Plan:
+        planned = await asyncio.to_thread(self._ledger.plan, work)
+        if planned is None:
+            planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
+        await asyncio.to_thread(self._ledger.keep_plan, path, work, planned)
+        return planned
 
 
 def _note_about(note: Note, recording: Recording, event: str, **facts: object) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,24 +89,18 @@ FORMATS: dict[str, Callable[[Result], str]] = {
 }
 
 
-def write_result(result: Result, folder: Path, name: str, formats: Sequence[str]) -> list[Written]:
-    """Write `<name>.<format>` for every format; each file appears complete or not at all.
-
-    Returns:
-        The files in the order of `formats`.
+def write_result(result: Result, path: Path, kind: str) -> Written:
+    """Write a result in one of `FORMATS`; the file appears complete or not at all.
 
     Raises:
         ResultNotWrittenError: the disk is full, no permission, or the result holds what the
             format cannot; names the file.
     """
-    return [write_whole(folder / f"{name}.{kind}", _encode(result, kind, name)) for kind in formats]
-
-
-def _encode(result: Result, kind: str, name: str) -> bytes:
     try:
-        return FORMATS[kind](result).encode()
+        content = FORMATS[kind](result).encode()
     except ValueError as err:  # not a finite number, or half of a surrogate pair
-        raise ResultNotWrittenError(f"{name}.{kind}: the result cannot be {kind} ({err})") from err
+        raise ResultNotWrittenError(f"{path}: the result cannot be {kind} ({err})") from err
+    return write_whole(path, content)
 
 
 def write_whole(path: Path, content: bytes) -> Written:

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
+from voiceman.analysis.crime_patterns import CATEGORIES, PatternTable
 from voiceman.analysis.cues import cues_of, pieces
 from voiceman.analysis.morphemes import cut, make_plain
-from voiceman.analysis.pattern_tables import CATEGORIES, CUES_SUFFIX, PatternTable, read_table
+from voiceman.analysis.pattern_tables import CUES_SUFFIX, read_table
 from voiceman.errors import ConfigurationError, WeightsError
 
 log = logging.getLogger(__name__)

@@ -63,6 +63,12 @@ def assert_command_exists(words: list[str]) -> None:
     assert {word for word in arguments if word.startswith("-")} <= options, words
 
 
+def extras_of(dockerfile: Path) -> set[str]:
+    """Extras that are installed with the project."""
+    (listed,) = re.findall(r'"\.\[([\w,]+)\]"', dockerfile.read_text())
+    return set(listed.split(","))
+
+
 def is_ignored(path: str) -> bool:
     ignored = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
@@ -112,9 +118,11 @@ def test_commands_and_options_exist(dockerfile: Path):
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
 def test_extras_exist(dockerfile: Path):
-    text = dockerfile.read_text()
-    for extra in re.findall(r'"\.\[(\w+)\]"', text):
-        assert extra in PROJECT["optional-dependencies"]
+    assert extras_of(dockerfile) <= PROJECT["optional-dependencies"].keys()
+
+
+def test_the_client_image_can_write_reports_and_sign():
+    assert extras_of(DOCKER / "Dockerfile.client") == {"report", "sign"}
 
 
 def test_server_image_pins_torch_as_the_project_does():

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from voiceman.analysis.crime_patterns import REACH, ContextRule, Pattern, PatternTable, Tables
 from voiceman.analysis.hits import (
     FINDING_WEIGHT,
     MENTION_WEIGHT,
@@ -21,14 +22,7 @@ from voiceman.analysis.hits import (
 )
 from voiceman.analysis.learned import overrule
 from voiceman.analysis.morphemes import PlainText, Units, cut, make_plain
-from voiceman.analysis.pattern_tables import (
-    REACH,
-    ContextRule,
-    Pattern,
-    PatternTable,
-    Tables,
-    default_tables,
-)
+from voiceman.analysis.pattern_tables import default_tables
 from voiceman.analysis.phrases import Search, Spans, Surface, make_surface
 from voiceman.analysis.prefilter import fold
 from voiceman.errors import InvalidRequestError

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
+from voiceman.analysis.crime_patterns import PatternTable
 from voiceman.analysis.cues import FEWEST_WORDS, NAMED, Cues, Verdict
 from voiceman.analysis.hits import FINDING_WEIGHT, MENTION_WEIGHT, Hit, without_overlaps
 from voiceman.analysis.morphemes import Units
-from voiceman.analysis.pattern_tables import PatternTable
 
 
 def overrule(

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voiceman.analysis.pattern_tables import Tables, lay_over, load_tables, parse_entries
+from voiceman.analysis.crime_patterns import Tables
+from voiceman.analysis.pattern_entries import lay_over, parse_entries
+from voiceman.analysis.pattern_tables import load_tables
 from voiceman.analysis.sentiment import Lexicons, load_lexicons
 from voiceman.contracts import VOICE_FEATURE_NAMES
 from voiceman.errors import InvalidRequestError, WeightsError

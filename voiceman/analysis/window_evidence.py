@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from voiceman.analysis.coverage import detected_speech, measure, why_unknown
 from voiceman.analysis.crime_language import find
+from voiceman.analysis.crime_patterns import Tables
 from voiceman.analysis.f0_contour import contour_of
 from voiceman.analysis.finding_times import join_words, locate
 from voiceman.analysis.overlap import covered_s, find_overlaps
-from voiceman.analysis.pattern_tables import Tables
 from voiceman.analysis.recording_score import highest
 from voiceman.analysis.scoring import Observed, score_utterance
 from voiceman.analysis.scoring_tables import ScoringTables

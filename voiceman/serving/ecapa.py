@@ -12,7 +12,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as nn
 from safetensors.torch import load_file
@@ -21,9 +20,8 @@ from torch import Tensor
 from voiceman.analysis.embedding import Floats
 from voiceman.analysis.fbank import MEL_COUNT
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
-from voiceman.errors import WeightsError
 from voiceman.serving.processor import cpu_dtype
-from voiceman.serving.weights import loading
+from voiceman.serving.weights import loading, try_out
 
 FILE = "speaker_embedding.safetensors"
 DILATIONS = (2, 3, 4)  # of the three blocks
@@ -183,12 +181,7 @@ def load_ecapa(
     path = folder / FILE
     with loading(path, "ECAPA-TDNN", device):
         network = EcapaNetwork(load_file(path), device, dtype or cpu_dtype(device))
-        found = network(np.zeros((1, 30, MEL_COUNT), np.float32)).shape
-    if found != (1, SPEAKER_EMBEDDING_SIZE):
-        raise WeightsError(
-            f"{path}: an utterance becomes {found} instead of {(1, SPEAKER_EMBEDDING_SIZE)}; "
-            "export it again"
-        )
+        try_out(network, (1, 30, MEL_COUNT), (1, SPEAKER_EMBEDDING_SIZE))
     return network
 
 

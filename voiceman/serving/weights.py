@@ -1,14 +1,18 @@
 """Loading a network: a file that is missing or holds something else is refused by name."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 
 from voiceman.errors import WeightsError
 from voiceman.serving.memory import is_out_of_memory
+
+Floats = npt.NDArray[np.float32]
 
 
 @contextmanager
@@ -35,3 +39,21 @@ def loading(path: Path, what: str, device: torch.device) -> Generator[None]:
         if is_out_of_memory(err):
             raise
         raise WeightsError(f"{path}: not {what} ({err}); export it again") from err
+
+
+def try_out(
+    network: Callable[[Floats], Floats], given: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    """Compute zeros, inside `loading`: weights of other sizes may only show in what comes out.
+
+    Args:
+        network: just laid out.
+        given: shape of the zeros.
+        expected: shape of the answer.
+
+    Raises:
+        ValueError: the answer has another shape.
+    """
+    found = network(np.zeros(given, np.float32)).shape
+    if found != expected:
+        raise ValueError(f"zeros of {given} become {found} instead of {expected}")

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from voiceman.errors import ConfigurationError, VoicemanError
+from voiceman_client.command_line import FAILED, USAGE
 from voiceman_client.names_parameter import Names
 from voiceman_client.report.messages import LANGUAGES
 
 FORMATS = ("html", "pdf")
-_FAILED, _USAGE = 1, 2
 _EXISTING = click.Path(path_type=Path, exists=True)
 
 
@@ -95,7 +95,7 @@ def report(
         from voiceman_client.report.making import Maker  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as err:
         click.echo(f"reports need {err.name}: pip install 'voiceman[report]'", err=True)
-        context.exit(_FAILED)
+        context.exit(FAILED)
     failed = 0
     try:
         maker = Maker(formats, lang, audio, font, embed_audio)
@@ -108,8 +108,8 @@ def report(
                 click.echo(outcome)
     except ConfigurationError as err:
         click.echo(str(err), err=True)
-        context.exit(_USAGE)
+        context.exit(USAGE)
     except VoicemanError as err:
         click.echo(f"failed: {err}", err=True)
-        context.exit(_FAILED)
-    context.exit(_FAILED if failed else 0)
+        context.exit(FAILED)
+    context.exit(FAILED if failed else 0)

@@ -7,6 +7,7 @@ from typing import Any
 from voiceman.evidence import Component, Utterance
 from voiceman_client.report.formats import ABSENT, number, percent
 from voiceman_client.report.messages import Messages
+from voiceman_client.report.sentences import translated
 from voiceman_client.report.view import Line
 
 _DIGITS = 4
@@ -66,7 +67,8 @@ def component_rows(components: Sequence[Component], messages: Messages) -> list[
             messages.name("component", part["name"]),
             messages("not_available") if part["value"] is None else number(part["value"]),
             number(part["weight"]),
-            part["reason"] or (messages("no_reason") if part["value"] is None else ""),
+            translated(part["reason"], messages)
+            or (messages("no_reason") if part["value"] is None else ""),
         ]
         for part in components
     ]
@@ -79,7 +81,7 @@ def component_header(messages: Messages) -> list[str]:
 
 def because(reason: str, messages: Messages) -> str:
     """The words for something that is null."""
-    return f"{messages('not_available')}: {reason or messages('no_reason')}"
+    return f"{messages('not_available')}: {translated(reason, messages) or messages('no_reason')}"
 
 
 def _overlap(line: Line, messages: Messages) -> list[Section]:
@@ -130,7 +132,8 @@ def _stress(line: Line, messages: Messages) -> Section:
     if stress["value"] is None:
         note = because(stress["reason"], messages)
     else:
-        note = f"{number(stress['value'])}. {stress['reason']}. {messages('stress_note')}"
+        reason = translated(stress["reason"], messages)
+        note = f"{number(stress['value'])}. {reason}. {messages('stress_note')}"
     header = [messages(name) for name in ("feature", "value", "baseline", "z", "contribution")]
     rows = [
         [
@@ -152,7 +155,8 @@ def _cross_validation(utterance: Utterance, messages: Messages) -> Section:
     if agreement is None:
         note = f"{messages('agreement')}: {because(found['reason'], messages)}"
     else:
-        note = f"{messages('agreement')} {number(agreement)}. {found['reason']}"
+        reason = translated(found["reason"], messages)
+        note = f"{messages('agreement')} {number(agreement)}. {reason}"
     rows = [
         [messages(name), because(found["reason"], messages) if value is None else number(value)]
         for name in ("sentiment", "intensity", "menace")
@@ -166,7 +170,7 @@ def _cross_validation(utterance: Utterance, messages: Messages) -> Section:
         for item in found["comparisons"]
     ]
     rows += [
-        [messages.name("discrepancy", item["name"]), item["detail"]]
+        [messages.name("discrepancy", item["name"]), translated(item["detail"], messages)]
         for item in found["discrepancies"]
     ]
     return Section(title, note, [messages("what"), messages("value")], rows)

@@ -1,7 +1,7 @@
 """The tables of facts that page and PDF share: rows of a name and a value."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from voiceman_client.documents import shown
 from voiceman_client.report.case import Case
@@ -9,6 +9,7 @@ from voiceman_client.report.details import because
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
+from voiceman_client.report.sentences import translated
 from voiceman_client.report.view import CategoryCount, View, common_reasons
 from voiceman_client.result import Result
 
@@ -55,9 +56,16 @@ def line_reasons(view: View, messages: Messages) -> list[list[str]]:
         "overlap": [line.overlap for line in view.lines],
     }
     return [
-        [messages(name), reason or messages("no_reason"), number(count)]
+        [messages(name), translated(reason, messages) or messages("no_reason"), number(count)]
         for name, found in readings.items()
         for reason, count in common_reasons(found)
+    ]
+
+
+def sourced_rows(texts: Mapping[str, str], messages: Messages) -> list[Row]:
+    """What models and others say, `unavailable` or `notes` of a result: who, and the sentence."""
+    return [
+        (messages.name("source", name), translated(text, messages)) for name, text in texts.items()
     ]
 
 

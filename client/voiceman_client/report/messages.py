@@ -22,6 +22,12 @@ def table() -> Mapping[str, Mapping[str, str]]:
     return flat
 
 
+def names(group: str) -> list[str]:
+    """The stable names of a group that the table knows, "threat" of "category"."""
+    start = f"{group}{_NAMES}."
+    return [key.removeprefix(start) for key in table() if key.startswith(start)]
+
+
 class Messages:
     """The table in one language.
 

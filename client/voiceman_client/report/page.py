@@ -26,12 +26,14 @@ from voiceman_client.report.facts import (
     provenance_rows,
     ranking_header,
     ranking_rows,
+    sourced_rows,
     summary_rows,
     total_rows,
     voices,
 )
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
+from voiceman_client.report.sentences import translated
 from voiceman_client.report.timeline import bin_seconds, timeline
 from voiceman_client.report.view import Line, View, reason_of_score
 
@@ -79,6 +81,9 @@ def report_page(
         "integrity_state": recording.state,
         "integrity": integrity_text(recording, messages),
         "provenance": provenance_rows(view, recording, messages),
+        "said": lambda text: translated(text, messages),
+        "unavailable": sourced_rows(result["unavailable"], messages),
+        "notes": sourced_rows(result["notes"], messages),
         "line_reasons": line_reasons(view, messages),
         "models": model_rows(result, messages),
         "data": {

@@ -14,6 +14,7 @@ from voiceman_client.report.facts import (
     line_reasons,
     model_rows,
     provenance_rows,
+    sourced_rows,
     summary_rows,
     voices,
 )
@@ -24,6 +25,7 @@ from voiceman_client.report.messages import Messages
 from voiceman_client.report.pdf_pages import WIDTH, facts_table, opening, paged, shares
 from voiceman_client.report.pdf_text import MUTED, Writer
 from voiceman_client.report.pdf_transcript import transcript
+from voiceman_client.report.sentences import translated
 from voiceman_client.report.timeline import bin_seconds, timeline
 from voiceman_client.report.view import View, reason_of_score
 
@@ -138,7 +140,7 @@ def _evidence(view: View, writer: Writer, messages: Messages) -> list[Flowable]:
             clock(item["start"]),
             item.get("speaker", ""),
             messages.name("component", item["component"]),
-            item["detail"],
+            translated(item["detail"], messages),
         ]
         for item in evidence[:MOST_EVIDENCE]
     ]
@@ -155,21 +157,22 @@ def _doubts(view: View, writer: Writer, messages: Messages) -> list[Flowable]:
         [
             f"{clock(flag['start'])} – {clock(flag['end'])}",
             messages.name("flag", flag["kind"]),
-            flag["detail"],
+            translated(flag["detail"], messages),
         ]
         for flag in result["flags"]
     ]
     header = [messages(name) for name in ("time", "kind", "detail")]
     reasons = [messages("what"), messages("reason")]
-    missing = [*result["unavailable"].items()]
+    missing = sourced_rows(result["unavailable"], messages)
     in_lines = line_reasons(view, messages)
-    notes = [*result["notes"].items()]
+    notes = sourced_rows(result["notes"], messages)
     return [
         writer.heading(messages("flags")),
         writer.table(header, flags, shares(22, 22, 56))
         if flags
         else writer.paragraph(messages("flags_none")),
         writer.heading(messages("unavailable")),
+        writer.paragraph(messages("in_other_words"), colour=MUTED, size=8),
         writer.table(reasons, missing, shares(28, 72))
         if missing
         else writer.paragraph("" if in_lines else messages("unavailable_none")),

@@ -163,7 +163,10 @@ class FakeServer:
         language = inputs["LANGUAGE"]
         self.asked.append(language)
         aligned = {f"word_alignment/{language}": w for w in [self.aligners.get(language)] if w}
-        return Answer(EVIDENCE=text({"models": {**self.models, **aligned}}))
+        return Answer(
+            EVIDENCE=text({"models": {**self.models, **aligned}}),
+            SPEAKER_EMBEDDING=np.zeros((1, 0, 192), np.float32),
+        )
 
 
 def aligned_in_korean() -> Answers:

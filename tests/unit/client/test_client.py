@@ -11,8 +11,8 @@ from voiceman.manifest import sha256_of
 from voiceman_client import client as client_module
 from voiceman_client.client import Client
 from voiceman_client.decoding import DecoderPool
+from voiceman_client.options import SubmitOptions
 from voiceman_client.status import ModelStatus
-from voiceman_client.submit import SubmitOptions
 
 
 @pytest.mark.filterwarnings("error")

@@ -79,6 +79,25 @@ def test_the_derivation_holds_everything_and_says_what_it_is_not(file, result):
     assert shown.stdout.count("Utterance ") == 3
 
 
+def test_what_was_heard_and_found_stands_first(file, result):
+    shown = run(file, "--top", "0").stdout
+    assert f"Language: {result['language']}, speakers: 1, utterances: 11, speech: " in shown
+    assert (
+        "Findings: 1, mentions: 0\n    30.0 to 33.0 s SPEAKER_00, threat: “I'll kill you”" in shown
+    )
+
+
+def test_mentions_are_counted_and_many_findings_too(result, tmp_path):
+    for said in result["utterances"][:7]:
+        said["findings"] = [THREAT]
+    result["utterances"][7]["findings"] = [THREAT | {"weight": 0.2}]
+    path = tmp_path / "call.json"
+    path.write_text(to_json(result), "utf-8")
+    shown = run(path, "--top", "0").stdout
+    assert "Findings: 8, mentions: 1\n" in shown
+    assert "    and 3 more\n" in shown
+
+
 def test_the_formulas_can_be_computed_again(file):
     formulas = re.findall(r"(?:100 × \()?1 - (.*?)\)? = ([\d.]+)\n", run(file).stdout)
     assert len(formulas) >= 4

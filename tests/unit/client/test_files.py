@@ -101,10 +101,10 @@ def test_long_stems_are_cut_to_what_a_file_system_takes(calls):
     names = result_names(paths, calls)
     assert len(set(names.values())) == 2
     for name in names.values():
-        write_result({"segments": []}, calls, name, ["json"])
+        write_result({"segments": []}, calls / f"{name}.json", "json")
     long = "가" * 82  # a name that fits, with a temporary file beside it
-    (written,) = write_result({"segments": []}, calls, long, ["json"])
-    assert written.path == calls / f"{long}.json"
+    write_result({"segments": []}, calls / f"{long}.json", "json")
+    assert (calls / f"{long}.json").exists()
 
 
 def test_names_that_no_file_can_have_fail_alone(calls):
@@ -121,24 +121,24 @@ def test_names_need_not_be_utf_8(calls):
     assert printable(Path(name)).startswith(r"\xc5\xeb")
     assert name_of(calls / name, calls) == Path(name).stem
     with pytest.raises(ResultNotWrittenError, match=r"a\.json: the result cannot be json"):
-        write_result({"segments": [], "file": name}, calls, "a", ["json"])
+        write_result({"segments": [], "file": name}, calls / "a.json", "json")
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
     result = {"segments": []}
-    written = write_result(result, tmp_path / "new", "a", ["json", "srt"])
-    assert [file.path for file in written] == [tmp_path / "new/a.json", tmp_path / "new/a.srt"]
-    for file in written:
+    for kind in ("json", "srt"):
+        file = write_result(result, tmp_path / f"new/a.{kind}", kind)
+        assert file.path == tmp_path / f"new/a.{kind}"
         size_bytes, digest = file.path.stat().st_size, sha256_of(file.path)
         assert (file.size_bytes, file.sha256) == (size_bytes, digest)
     (tmp_path / "b.json").mkdir()  # the rename fails
     with pytest.raises(ResultNotWrittenError, match=r"b\.json: \d+ bytes could not be written"):
-        write_result(result, tmp_path, "b", ["json"])
+        write_result(result, tmp_path / "b.json", "json")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "new"]
 
 
 def test_results_have_ordinary_permissions(tmp_path):
-    (written,) = write_result({"segments": []}, tmp_path, "a", ["json"])
+    written = write_result({"segments": []}, tmp_path / "a.json", "json")
     (tmp_path / "ordinary").touch()
     assert written.path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 

@@ -14,7 +14,8 @@ from test_result import MADE, SCORE, WEIGHTS, assessment, segment, utterance
 
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
-from voiceman_client.submit import Limits, Submission, SubmitOptions
+from voiceman_client.options import Limits, SubmitOptions
+from voiceman_client.submit import Submission
 
 
 class Answer(dict):

@@ -6,13 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, broken_examples, find
-from voiceman.analysis.pattern_tables import (
-    CATEGORIES,
-    default_tables,
-    lay_over,
-    load_tables,
-    parse_entries,
-)
+from voiceman.analysis.crime_patterns import CATEGORIES
+from voiceman.analysis.pattern_entries import lay_over, parse_entries
+from voiceman.analysis.pattern_tables import default_tables, load_tables
 from voiceman.errors import InvalidRequestError, WeightsError
 
 PATTERN = """

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voiceman.analysis.crime_patterns import CATEGORIES
 from voiceman.analysis.cross_validation import cross_validate
-from voiceman.analysis.pattern_tables import CATEGORIES, DATA_FOLDER
+from voiceman.analysis.pattern_tables import DATA_FOLDER
 from voiceman.analysis.scoring_tables import READING_NAMES, load_assessment
 from voiceman.analysis.sentiment import load_lexicons, read_sentiment
 from voiceman.errors import WeightsError

@@ -9,14 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
+from voiceman.analysis.crime_patterns import CATEGORIES
 from voiceman.analysis.cues import PIECE_CHARS, load_cues, pieces
-from voiceman.analysis.pattern_tables import (
-    CATEGORIES,
-    CUES_SUFFIX,
-    DATA_FOLDER,
-    default_tables,
-    load_tables,
-)
+from voiceman.analysis.pattern_tables import CUES_SUFFIX, DATA_FOLDER, default_tables, load_tables
 from voiceman.errors import WeightsError
 from voiceman_export.learn_cues import learn, learned_from, read_sentences
 

@@ -98,7 +98,7 @@ def test_fp32_is_the_plain_form_on_real_speech(call, truth):
 
 
 @pytest.mark.weights
-def test_bf16_names_another_class_in_few_frames_of_real_speech(call, truth):
+def test_filters_in_bf16_name_another_class_in_few_frames_of_real_speech(call, truth):
     found = load_segmentation(WEIGHTS, dtype=torch.bfloat16)(call)
     assert (found.argmax(-1) != truth.argmax(-1)).mean() < 0.01
     assert np.abs(np.exp(found) - np.exp(truth)).mean() < 0.005

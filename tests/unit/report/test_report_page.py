@@ -18,6 +18,7 @@ from voiceman_client.report.canvas import SPEAKER_COLOURS, Canvas
 from voiceman_client.report.integrity import recording_of, relative_url
 from voiceman_client.report.messages import LANGUAGES, Messages
 from voiceman_client.report.page import Sound, report_page
+from voiceman_client.report.sentences import translated
 from voiceman_client.report.svg import inline
 from voiceman_client.report.timeline import timeline
 from voiceman_client.report.view import view
@@ -141,7 +142,7 @@ def test_everything_that_is_null_shows_its_reason(language):
     page = page_of(with_nulls(conversation()), language)
     text = Outline(page).text
     for reason in (
-        NO_WEIGHTS,
+        translated(NO_WEIGHTS, Messages(language)),
         "categorical: no weights",
         "reason of speech",
         "reason of coverage",

@@ -1,0 +1,375 @@
+"""What of a job is done: an SQLite database beside the results.
+
+Every answer of the server is in it, on the disk, before it counts. So a run that was killed, or
+whose power was cut, goes on where it was: `submit` with the same arguments asks for nothing twice.
+
+A recording goes through these states:
+
+    PENDING      given, not begun
+    STT          decoded; its windows are with the server
+    FORENSIC     every window is answered; its speakers are told apart and it is scored
+    REPORT       its result is being written
+    COMPLETED    its files are on the disk, and in the run's log
+    FAILED       there is no result, and `why` says for what reason
+    CANCELLED    it was taken back before it was done
+
+Answers are filed under what they depend on, their `work`: a hash of the recording, its decoded
+sound, the models and the options. Another model or another option is other work.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
+from voiceman.errors import LedgerError, ResultNotWrittenError, VoicemanError
+from voiceman_client.inputs import printable
+from voiceman_client.planning import Plan
+from voiceman_client.windows import Span
+
+LEDGER_NAME = "ledger.sqlite3"
+# SQLite keeps the last two beside the first while it is open.
+LEDGER_FILES = (LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm")
+_VERSION = 1
+_BUSY_S = 10.0  # another process may be reading or cleaning
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS recordings (
+    path TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    made TEXT NOT NULL DEFAULT '',
+    work TEXT NOT NULL DEFAULT '',
+    duration_s REAL NOT NULL DEFAULT 0,
+    windows INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    why TEXT NOT NULL DEFAULT '',
+    changed_unix_s REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS recordings_by_state ON recordings (state);
+CREATE TABLE IF NOT EXISTS plans (work TEXT PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS windows (
+    work TEXT NOT NULL,
+    channel INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    evidence TEXT NOT NULL,
+    embeddings BLOB NOT NULL,
+    PRIMARY KEY (work, channel, first, last)
+);
+"""
+_MIXDOWN = -1  # stands for no channel: NULL would make every row of a primary key another
+
+
+class State(StrEnum):
+    """How far a recording is; see the module."""
+
+    PENDING = "PENDING"
+    STT = "STT"
+    FORENSIC = "FORENSIC"
+    REPORT = "REPORT"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = (State.COMPLETED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording in the ledger.
+
+    Attributes:
+        path: as `printable` writes it.
+        state: how far it is.
+        sha256: of the file; empty until it was read.
+        made: hash of what it was worked on with: models, options, versions.
+        work: what its answers are filed under; empty until it was decoded.
+        duration_s: its length.
+        windows: how many it has, once they are known.
+        attempts: how often it was begun.
+        error: name of the error that it failed with.
+        why: its message.
+        changed_unix_s: when it last changed its state.
+    """
+
+    path: str
+    state: State
+    sha256: str
+    made: str
+    work: str
+    duration_s: float
+    windows: int
+    attempts: int
+    error: str
+    why: str
+    changed_unix_s: float
+
+
+@dataclass(frozen=True)
+class WindowAnswer:
+    """The server's answer about a window.
+
+    Attributes:
+        evidence: the EVIDENCE tensor.
+        embeddings: [u, 192] of its utterances.
+    """
+
+    evidence: str
+    embeddings: npt.NDArray[np.float32]
+
+
+class Ledger:
+    """The ledger of a folder; a context manager. Threads may use it at the same time."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open it, or begin it.
+
+        Args:
+            path: of the database; None: it is kept in memory, for a run that need not resume.
+
+        Raises:
+            LedgerError: the file is damaged, or of another version.
+            ResultNotWrittenError: disk full, or no permission.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        with self._naming():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                path or ":memory:", _BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._database.row_factory = sqlite3.Row
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # A power cut may take nothing that counted as done.
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._check_version()
+            self._database.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; one that no recording ever came into is removed."""
+        with self._lock:
+            used = self._database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
+            self._database.close()
+        if self._path and not used:
+            for name in LEDGER_FILES:
+                self._path.with_name(name).unlink(missing_ok=True)
+
+    def expect(self, paths: Sequence[Path]) -> None:
+        """Say which recordings a run was given; those that were not finished are PENDING again."""
+        now = time.time()
+        rows = [(printable(path.absolute()), State.PENDING, now) for path in paths]
+        with self._change() as database:
+            database.executemany(
+                "INSERT INTO recordings (path, state, changed_unix_s) VALUES (?, ?, ?) "
+                "ON CONFLICT (path) DO UPDATE SET state = excluded.state, error = '', why = '', "
+                "changed_unix_s = excluded.changed_unix_s WHERE state != 'COMPLETED'",
+                rows,
+            )
+
+    def entry(self, path: Path) -> Entry | None:
+        """The recording; None: it was never given."""
+        with self._read() as database:
+            row = database.execute(
+                "SELECT * FROM recordings WHERE path = ?", (printable(path.absolute()),)
+            ).fetchone()
+        return _entry(row) if row else None
+
+    def entries(self, *states: State) -> list[Entry]:
+        """The recordings in these states (none named: in all), by path."""
+        with self._read() as database:
+            rows = database.execute("SELECT * FROM recordings ORDER BY path").fetchall()
+        return [_entry(row) for row in rows if not states or row["state"] in states]
+
+    def counts(self) -> dict[State, int]:
+        """How many recordings are in each state."""
+        with self._read() as database:
+            rows = database.execute("SELECT state, count(*) FROM recordings GROUP BY state")
+            found = {State(state): int(count) for state, count in rows}
+        return {state: found.get(state, 0) for state in State}
+
+    def begin(self, path: Path, *, sha256: str, made: str, work: str, duration_s: float) -> None:
+        """A recording was decoded: STT. For the arguments see `Entry`."""
+        name = printable(path.absolute())
+        with self._change() as database:
+            database.execute(
+                "INSERT INTO recordings (path, state, sha256, made, work, duration_s, windows, "
+                "attempts, changed_unix_s) VALUES (?, ?, ?, ?, ?, ?, 0, 1, ?) "
+                "ON CONFLICT (path) DO UPDATE SET state = excluded.state, "
+                "sha256 = excluded.sha256, made = excluded.made, work = excluded.work, "
+                "duration_s = excluded.duration_s, windows = 0, attempts = attempts + 1, "
+                "error = '', why = '', changed_unix_s = excluded.changed_unix_s",
+                (name, State.STT, sha256, made, work, duration_s, time.time()),
+            )
+
+    def advance(self, path: Path, state: State) -> None:
+        """A recording is in another state."""
+        self._set(path, state, "", "")
+
+    def fail(self, path: Path, error: VoicemanError) -> None:
+        """There will be no result."""
+        self._set(path, State.FAILED, type(error).__name__, str(error))
+
+    def plan(self, work: str) -> Plan | None:
+        """What is to be heard; None: it is not known yet."""
+        with self._read() as database:
+            row = database.execute("SELECT plan FROM plans WHERE work = ?", (work,)).fetchone()
+        return Plan.from_json(row["plan"]) if row else None
+
+    def keep_plan(self, path: Path, work: str, plan: Plan) -> None:
+        """File what is to be heard of a recording."""
+        windows = sum(len(part.spans) for part in plan.channels)
+        with self._change() as database:
+            database.execute("INSERT OR IGNORE INTO plans VALUES (?, ?)", (work, plan.to_json()))
+            database.execute(
+                "UPDATE recordings SET windows = ?, changed_unix_s = ? WHERE path = ?",
+                (windows, time.time(), printable(path.absolute())),
+            )
+
+    def answers(self, work: str) -> dict[tuple[int | None, Span], WindowAnswer]:
+        """The windows that were answered, by channel and span."""
+        with self._read() as database:
+            rows = database.execute("SELECT * FROM windows WHERE work = ?", (work,)).fetchall()
+        return {
+            (
+                None if row["channel"] == _MIXDOWN else int(row["channel"]),
+                Span(row["first"], row["last"]),
+            ): WindowAnswer(
+                row["evidence"],
+                np.frombuffer(row["embeddings"], "<f4").reshape(-1, SPEAKER_EMBEDDING_SIZE),
+            )
+            for row in rows
+        }
+
+    def keep_answer(
+        self, work: str, channel: int | None, span: Span, answer: WindowAnswer
+    ) -> WindowAnswer:
+        """File the answer about a window, for good.
+
+        Returns:
+            The answer that counts: the first one, should a window have been answered twice.
+        """
+        key = (work, _MIXDOWN if channel is None else channel, span.start, span.end)
+        embeddings = np.ascontiguousarray(answer.embeddings, "<f4").tobytes()
+        with self._change() as database:
+            done = database.execute(
+                "INSERT OR IGNORE INTO windows VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, answer.evidence, embeddings),
+            )
+        return answer if done.rowcount else self.answers(work)[channel, span]
+
+    def fact(self, name: str) -> str | None:
+        """Something said about the job."""
+        with self._read() as database:
+            row = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return row["value"] if row else None
+
+    def state_fact(self, facts: Mapping[str, str]) -> None:
+        """Say something about the job, in place of what was said under these names before."""
+        with self._change() as database:
+            database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+    def cancel(self) -> int:
+        """Take back every recording that is not done; returns how many."""
+        with self._change() as database:
+            done = database.execute(
+                "UPDATE recordings SET state = ?, changed_unix_s = ? WHERE state NOT IN (?, ?, ?)",
+                (State.CANCELLED, time.time(), *FINAL),
+            )
+        return done.rowcount
+
+    def clean(self) -> int:
+        """Forget the answers about recordings that are done; returns how many windows."""
+        with self._change() as database:
+            database.execute(
+                "DELETE FROM plans WHERE work NOT IN "
+                "(SELECT work FROM recordings WHERE state != 'COMPLETED')"
+            )
+            done = database.execute(
+                "DELETE FROM windows WHERE work NOT IN "
+                "(SELECT work FROM recordings WHERE state != 'COMPLETED')"
+            )
+        with self._naming(), self._lock:
+            self._database.execute("VACUUM")
+        return done.rowcount
+
+    def _set(self, path: Path, state: State, error: str, why: str) -> None:
+        with self._change() as database:
+            database.execute(
+                "UPDATE recordings SET state = ?, error = ?, why = ?, changed_unix_s = ? "
+                "WHERE path = ?",
+                (state, error, why, time.time(), printable(path.absolute())),
+            )
+
+    def _check_version(self) -> None:
+        found = int(self._database.execute("PRAGMA user_version").fetchone()[0])
+        if found not in (0, _VERSION):
+            raise LedgerError(
+                f"{self._path}: of version {found}, this voiceman knows {_VERSION}; give another "
+                "--output"
+            )
+        self._database.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def _read(self) -> Generator[sqlite3.Connection]:
+        with self._naming(), self._lock:
+            yield self._database
+
+    @contextmanager
+    def _change(self) -> Generator[sqlite3.Connection]:
+        """A transaction: all of it happens, or nothing."""
+        with self._naming(), self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _naming(self) -> Generator[None]:
+        """Errors of the database and of the disk below it, in our own words."""
+        try:
+            yield
+        except sqlite3.OperationalError as err:  # full, read-only, an error of the disk, locked
+            raise ResultNotWrittenError(
+                f"{self._path}: the ledger cannot be written ({err}); make room, or give another "
+                "--output"
+            ) from err
+        except sqlite3.DatabaseError as err:
+            raise LedgerError(
+                f"{self._path}: the ledger is damaged ({err}); remove it, finished results stay "
+                "as they are"
+            ) from err
+        except OSError as err:
+            raise ResultNotWrittenError(
+                f"{self._path}: {err.strerror}; give another --output"
+            ) from err
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    path, state, *others = row
+    return Entry(path, State(state), *others)

@@ -1,0 +1,46 @@
+"""The folder of a run: commands on it, and ways to forge it."""
+
+from click.testing import CliRunner
+
+from voiceman.manifest import sha256_of
+from voiceman_client.chain import FIRST, read_chain, write_line
+from voiceman_client.cli import main
+from voiceman_client.integrity import verify
+from voiceman_client.run_log import LOG_NAME
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def findings(folder, **options):
+    return {finding.name: finding.what for finding in verify(folder, **options).findings}
+
+
+def rewrite(folder, change):
+    """Change the list of the log's lines."""
+    log = folder / LOG_NAME
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(change(lines)))
+
+
+def forge(folder, changed):
+    """Write the log again so that it vouches for the changed files."""
+    lines = read_chain((folder / LOG_NAME).read_bytes()).lines
+    for line in lines:
+        outputs = line.facts.get("outputs", {})
+        outputs |= {name: measured(path) for name, path in changed.items() if name in outputs}
+    (folder / LOG_NAME).write_bytes(chained(lines))
+
+
+def chained(lines):
+    """The lines as bytes, each with the hash of the one before it."""
+    content, previous = b"", FIRST
+    for line in lines:
+        raw, written = write_line(line.sequence, line.time, line.event, line.facts, previous)
+        content, previous = content + raw, written.sha256
+    return content
+
+
+def measured(path):
+    return {"size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
