@@ -10,6 +10,7 @@ import click
 from voiceman.errors import (
     ConfigurationError,
     InvalidRequestError,
+    VoicemanError,
 )
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.command_line import exit_code, server_option
