@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from voiceman_client.cache_commands import cache
 from voiceman_client.enroll_command import enroll
 from voiceman_client.explain_command import explain
 from voiceman_client.integrity_commands import keygen, verify
@@ -19,7 +20,7 @@ from voiceman_client.report.command import report
 from voiceman_client.server_commands import health, models
 from voiceman_client.submit_command import submit
 
-COMMANDS = (submit, report, explain, enroll, patterns, verify, keygen, models, health, power)
+COMMANDS = (submit, report, explain, enroll, patterns, verify, keygen, models, health, power, cache)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

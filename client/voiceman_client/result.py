@@ -28,6 +28,7 @@ from voiceman.evidence import (
     Word,
 )
 from voiceman_client.decode import Recording
+from voiceman_client.decoded import Decoded
 from voiceman_client.voices import NOTE, Voice, recognise
 from voiceman_client.windows import Span
 
@@ -155,7 +156,7 @@ class Made:
 
 
 def assemble(
-    recording: Recording,
+    recording: Recording | Decoded,
     heard: Sequence[Heard],
     summary: Summary | None,
     made: Made,
@@ -166,7 +167,7 @@ def assemble(
     """Put the answers about the windows of a recording together.
 
     Args:
-        recording: the decoded file.
+        recording: the decoded file; its samples are not looked at.
         heard: the answers in the order in which `recording_summary` saw them.
         summary: the answer of `recording_summary`; None when there was no window.
         made: for the provenance.
@@ -219,7 +220,9 @@ def assemble(
     )
 
 
-def _provenance(recording: Recording, made: Made, models: dict[str, UsedModel]) -> Provenance:
+def _provenance(
+    recording: Recording | Decoded, made: Made, models: dict[str, UsedModel]
+) -> Provenance:
     return Provenance(
         source={"file": recording.source.path, **_without_path(recording)},
         duration=round(recording.duration_s, _DIGITS),
@@ -273,7 +276,7 @@ def _when(item: Mapping[str, Any]) -> tuple[float, float]:
     return item["start"], item["end"]
 
 
-def _without_path(recording: Recording) -> dict[str, Any]:
+def _without_path(recording: Recording | Decoded) -> dict[str, Any]:
     return {name: value for name, value in asdict(recording.source).items() if name != "path"}
 
 

@@ -159,7 +159,9 @@ def to_error(
         return DeadlineExceededError(f"{where}{late}; raise --timeout or lower --in-flight")
     if "INVALID_ARGUMENT" in status:
         return InvalidRequestError(f"{where}{message}")
-    if "queue size" in message:
+    # gRPC calls a message above its limit RESOURCE_EXHAUSTED too; that one never fits.
+    exhausted = "RESOURCE_EXHAUSTED" in status and "larger than max" not in message
+    if exhausted or "queue size" in message:
         return QueueFullError(f"{where}its queue is full ({message}); lower --in-flight")
     if "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
         return ServerNotReadyError(f"{where}{message}; wait until voiceman-server says ready")

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.errors import ModelMemoryError
-from voiceman.serving.memory import Meter, give_back, is_out_of_memory
+from voiceman.memory import Meter
+from voiceman.serving.memory import give_back, is_out_of_memory
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from voiceman.errors import ModelMemoryError
+from voiceman.memory import Reading, host_memory
 from voiceman.serving import guard as guard_module
 from voiceman.serving.guard import (
     ALIGNMENT,
@@ -19,7 +20,6 @@ from voiceman.serving.guard import (
     Guarded,
     Stage,
 )
-from voiceman.serving.memory import Reading, host_memory
 
 GB = 10**9
 FULL_MESSAGE = "CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -191,8 +191,8 @@ import resource
 from pathlib import Path
 import numpy as np
 import torch
+from voiceman.memory import host_memory
 from voiceman.serving.guard import Guard, Guarded, Stage
-from voiceman.serving.memory import host_memory
 
 torch.set_num_threads(1)
 def network(values):

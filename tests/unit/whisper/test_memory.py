@@ -8,10 +8,11 @@ from test_batch import LIMIT, finish, place, placement, text_of
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
+from voiceman.memory import Reading
 from voiceman.options import WindowOptions
 from voiceman.serving import guard
 from voiceman.serving.guard import fewer
-from voiceman.serving.memory import Reading, is_out_of_memory
+from voiceman.serving.memory import is_out_of_memory
 from voiceman.serving.whisper import memory
 from voiceman.serving.whisper.batch import Batch, Look
 from voiceman.serving.whisper.checkpoint import Checkpoint
