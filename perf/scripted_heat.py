@@ -151,7 +151,7 @@ class Simulation:
 
     def _admit(self) -> None:
         while self._admission.wait_s(self._now_s) <= 0.0:
-            self._admission.enter(self._now_s)
+            self._admission.enter(self._now_s, 30.0)
             if len(self._working) < self._box.places:
                 self._work(self._now_s)
             else:

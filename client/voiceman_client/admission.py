@@ -1,6 +1,9 @@
-"""Which window may be sent now: a bound on what is in flight, smaller when the box is hot.
+"""Which window may be sent now: bounds on what is in flight, smaller when the box is hot.
 
-`Admission` decides and measures, without a clock; `InFlight` lets coroutines wait for it.
+Two controls meet here: `voiceman_client.steering` bounds windows and seconds of audio by load,
+memory and refusals; `voiceman_client.heat_watch` allows a share of the most that the caller
+wants. The smaller counts. `Admission` decides and measures, without a clock; `InFlight` lets
+coroutines wait for it.
 """
 
 import asyncio
@@ -8,7 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from voiceman_client.drift import Block
@@ -47,13 +50,15 @@ class Admission:
         """
         self.limit = limit
         self.in_flight = 0
+        self.audio_s = 0.0  # of the windows in flight
+        self._bound, self._audio_bound_s = limit, math.inf
         self._share = 1.0
         self._pause_s = 0.0
         self._in_round = self._left = 0
         self._not_before_s = -math.inf
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
         self._looked_s = self._counted_s = now_s
-        self._busy_s = self._audio_s = 0.0
+        self._busy_s = self._answered_s = 0.0
         self._answered = 0
 
     @property
@@ -61,7 +66,15 @@ class Admission:
         """How many may be in flight now; 0: stopped."""
         if self._share <= 0.0:
             return 0
-        return min(_FIRST_SLOTS + self._left, max(1, int(self._share * self.limit + 1e-9)))
+        shared = max(1, int(self._share * self.limit + 1e-9))
+        return min(_FIRST_SLOTS + self._left, shared, self._bound)
+
+    def bound(self, windows: int, audio_s: float = math.inf) -> None:
+        """Bound what is in flight, in windows and seconds; 0 windows: nothing new is sent.
+
+        What is in flight stays. A window longer than all seconds is sent when it would be alone.
+        """
+        self._bound, self._audio_bound_s = windows, audio_s
 
     def allow(self, share: float, pause_s: float) -> None:
         """Change the share of the window (0 to 1) and the pause between rounds in s.
@@ -72,24 +85,29 @@ class Admission:
             self._in_round, self._not_before_s = 0, -math.inf
         self._share, self._pause_s = share, pause_s
 
-    def wait_s(self, now_s: float) -> float:
-        """Seconds until the next may enter; 0: now; infinite: until something changes."""
+    def wait_s(self, now_s: float, audio_s: float = 0.0) -> float:
+        """Seconds until the next, so long, may enter; 0: now; infinite: when something changes."""
+        if self.in_flight and self.audio_s + audio_s > self._audio_bound_s:
+            return math.inf
         if self.in_flight >= self.slots or (self._pause_s > 0.0 and self._in_round >= self.slots):
             return math.inf
         return max(0.0, self._not_before_s - now_s)
 
-    def enter(self, now_s: float) -> None:
-        """One is sent."""
+    def enter(self, now_s: float, audio_s: float) -> None:
+        """One is sent that holds so much audio."""
         self._count(now_s)
         self.in_flight += 1
+        self.audio_s += audio_s
         self._in_round += 1
 
     def leave(self, now_s: float, duration_s: float, audio_s: float) -> None:
         """One is answered (or failed), after so long, and held so much audio."""
         self._count(now_s)
         self.in_flight -= 1
+        # Sums of floats that were added and taken away in another order need not come to nothing.
+        self.audio_s = self.audio_s - audio_s if self.in_flight else 0.0
         self._left += 1
-        self._audio_s += audio_s
+        self._answered_s += audio_s
         self._answered += 1
         self._durations.append(duration_s)
         rest_s = 0.0
@@ -108,8 +126,8 @@ class Admission:
         seconds = now_s - self._looked_s
         share = self.in_flight / self.limit
         busy = self._busy_s / self.limit / seconds if seconds else share
-        block = Block(-1, seconds, self._busy_s, self._audio_s, self._answered)
-        self._looked_s, self._busy_s, self._audio_s, self._answered = now_s, 0.0, 0.0, 0
+        block = Block(-1, seconds, self._busy_s, self._answered_s, self._answered)
+        self._looked_s, self._busy_s, self._answered_s, self._answered = now_s, 0.0, 0.0, 0
         drain_s = min(_MAX_DRAIN_S, max(self._durations, default=_FIRST_DRAIN_S))
         return Flow(busy, block, drain_s)
 
@@ -125,12 +143,18 @@ class InFlight:
         """Let `limit` windows be in flight, until told otherwise."""
         self.admission = Admission(limit, clock())
         self.clock = clock
+        self.waiting = 0
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
 
     def allow(self, share: float, pause_s: float) -> None:
         """See `Admission.allow`; who waits looks again at once."""
         self.admission.allow(share, pause_s)
+        self._changed.set()
+
+    def bound(self, windows: int, audio_s: float = math.inf) -> None:
+        """See `Admission.bound`; who waits looks again at once."""
+        self.admission.bound(windows, audio_s)
         self._changed.set()
 
     def look(self) -> Flow:
@@ -140,20 +164,27 @@ class InFlight:
     @asynccontextmanager
     async def window(self, audio_s: float) -> AsyncGenerator[None, None]:
         """Wait for a place and hold it, for a window of so many seconds of audio."""
-        async with self._turn:
-            while wait_s := self.admission.wait_s(self.clock()):
-                self._changed.clear()
-                try:
-                    # An infinite timeout would overflow the event loop's clock.
-                    limit_s = None if math.isinf(wait_s) else wait_s
-                    await asyncio.wait_for(self._changed.wait(), limit_s)
-                except TimeoutError:
-                    pass
-            began_s = self.clock()
-            self.admission.enter(began_s)
+        self.waiting += 1
+        try:
+            async with self._turn:
+                began_s = await self._enter(audio_s)
+        finally:
+            self.waiting -= 1
         try:
             yield
         finally:
             now_s = self.clock()
             self.admission.leave(now_s, now_s - began_s, audio_s)
             self._changed.set()
+
+    async def _enter(self, audio_s: float) -> float:
+        """Wait until there is room and take it; returns when."""
+        while wait_s := self.admission.wait_s(self.clock(), audio_s):
+            self._changed.clear()
+            with suppress(TimeoutError):
+                # An infinite timeout would overflow the event loop's clock.
+                limit_s = None if math.isinf(wait_s) else wait_s
+                await asyncio.wait_for(self._changed.wait(), limit_s)
+        now_s = self.clock()
+        self.admission.enter(now_s, audio_s)
+        return now_s

@@ -16,7 +16,8 @@ window is answered. So the halving for recordings over ten minutes is by their s
 waiting work: half where all of it belongs to such recordings, nothing where none does. Neither
 this nor the halving above 60 % of the memory goes below the 4 that stay above 80 %.
 
-In the end the caller's upper bound, the heat and the server's refusals each cap the number.
+In the end the caller's upper bound and the server's refusals each cap the number, and heat does
+so by itself, see `voiceman_client.admission`.
 """
 
 import math
@@ -57,16 +58,12 @@ class Signals:
         long_share: 0 to 1, which share of the waiting work is of recordings over 10 minutes.
         slots: windows that the server's engine works on at once.
         memory_share: 0 to 1, used of the fullest memory that counts: of this machine or the GPU.
-        heat_share: 0 to 1, the part of the work that the temperature allows; 0: none.
-        pause_s: that the temperature asks for between rounds.
     """
 
     waiting: int
     long_share: float = 0.0
     slots: int | None = None
     memory_share: float | None = None
-    heat_share: float = 1.0
-    pause_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,12 +117,10 @@ class Allowance:
     Attributes:
         windows: 0: nothing new.
         audio_s: seconds of audio; a window alone may be longer.
-        pause_s: between rounds of `windows` windows.
     """
 
     windows: int
     audio_s: float
-    pause_s: float = 0.0
 
 
 def by_steps(signals: Signals) -> int:
@@ -151,8 +146,7 @@ def allow(bounds: Bounds, signals: Signals, refusals: Refusals, now_s: float) ->
         refusals: of the server.
         now_s: on the clock of `refusals`.
     """
-    if now_s < refusals.until_s or signals.heat_share <= 0:
-        return Allowance(0, 0.0, signals.pause_s)
-    cool = min(by_steps(signals), bounds.windows)
-    windows = max(1, int(min(cool * signals.heat_share, refusals.windows)))
-    return Allowance(windows, min(bounds.audio_s, windows * WINDOW_S), signals.pause_s)
+    if now_s < refusals.until_s:
+        return Allowance(0, 0.0)
+    windows = max(1, int(min(by_steps(signals), bounds.windows, refusals.windows)))
+    return Allowance(windows, min(bounds.audio_s, windows * WINDOW_S))

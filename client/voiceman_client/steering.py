@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from voiceman_client.in_flight import InFlight
+from voiceman_client.admission import InFlight
 from voiceman_client.pacing import Allowance, Bounds, Refusals, Signals, allow
 
 LOOK_EVERY_S = 1.0  # heat is answered within a second
@@ -19,6 +19,7 @@ class Steering:
 
     def __init__(
         self,
+        flight: InFlight,
         bounds: Bounds,
         sense: Callable[[], Awaitable[Signals]],
         *,
@@ -28,18 +29,21 @@ class Steering:
         """Start with what the steps allow a job of which nothing is known.
 
         Args:
+            flight: what is bounded.
             bounds: of the caller.
             sense: reads the signals; raises nothing.
             clock: seconds from anywhere.
             draw: 0 to 1, evenly distributed, for the jitter.
         """
+        self._flight = flight
         self._bounds = bounds
         self._sense = sense
         self._clock = clock
         self._draw = draw
         self._signals = Signals(waiting=0)
         self._refusals = Refusals()
-        self.places = InFlight(self._allowance())
+        self.allowed = self._allowance()
+        self._set()
 
     async def run(self) -> None:
         """Look and set, until cancelled."""
@@ -51,8 +55,7 @@ class Steering:
     def refused(self) -> None:
         """The server refused a window, or nobody was there; it is to be sent again."""
         before = self._refusals
-        allowed = self.places.allowed.windows
-        self._refusals = before.refused(allowed, self._clock(), self._draw())
+        self._refusals = before.refused(self.allowed.windows, self._clock(), self._draw())
         if self._refusals is not before:
             self._set()
             wait_s = self._refusals.until_s - self._clock()
@@ -63,7 +66,8 @@ class Steering:
         self._refusals = self._refusals.answered()
 
     def _set(self) -> None:
-        self.places.allow(self._allowance())
+        self.allowed = self._allowance()
+        self._flight.bound(self.allowed.windows, self.allowed.audio_s)
 
     def _allowance(self) -> Allowance:
         return allow(self._bounds, self._signals, self._refusals, self._clock())

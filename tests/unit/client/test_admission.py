@@ -12,7 +12,7 @@ from voiceman_client.admission import Admission, InFlight
 def fill(admission, now_s):
     sent = 0
     while admission.wait_s(now_s) == 0.0:
-        admission.enter(now_s)
+        admission.enter(now_s, 30.0)
         sent += 1
     return sent
 
@@ -67,8 +67,8 @@ def test_a_large_window_in_flight_grows_with_the_answers():
 
 def test_a_look_tells_what_went_through():
     admission = Admission(4)
-    admission.enter(0.0)
-    admission.enter(0.0)
+    admission.enter(0.0, 30.0)
+    admission.enter(0.0, 30.0)
     admission.leave(2.5, 2.5, 30.0)
     flow = admission.look(5.0)
     assert flow.busy == pytest.approx((2.5 * 2 + 2.5) / (5 * 4))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from voiceman_client.pacing import (
     MIN_WINDOWS,
-    Allowance,
     Bounds,
     Refusals,
     Signals,
@@ -25,7 +24,6 @@ signals = st.builds(
     long_share=st.floats(0, 1),
     slots=st.one_of(st.none(), st.integers(1, 64)),
     memory_share=shares,
-    heat_share=st.floats(0, 1),
 )
 
 
@@ -67,35 +65,22 @@ def test_the_callers_bounds_are_never_passed():
     assert allow(Bounds(16), Signals(500), NEVER, 0.0).audio_s == 480.0
 
 
-def test_heat_halves_pauses_and_stops():
-    warm = Signals(500, heat_share=0.75)
-    hot = Signals(500, heat_share=0.5, pause_s=2.0)
-    assert allow(Bounds(), warm, NEVER, 0.0).windows == 24
-    assert allow(Bounds(), hot, NEVER, 0.0) == Allowance(16, 480.0, 2.0)
-    assert allow(Bounds(), replace(hot, heat_share=0.0), NEVER, 0.0).windows == 0
-    assert allow(Bounds(1), hot, NEVER, 0.0).windows == 1, "half of one is not none"
-
-
 @given(signals, st.integers(1, 512), st.floats(1, 1e5))
 def test_what_is_allowed_lies_within_all_bounds(signal: Signals, most: int, audio_s: float):
     allowed = allow(Bounds(most, audio_s), signal, NEVER, 0.0)
     assert allowed.audio_s <= audio_s
     assert allowed.windows <= most
-    assert (allowed.windows >= 1) == (signal.heat_share > 0)
+    assert allowed.windows >= 1
 
 
 @given(signals, st.integers(0, 1000), st.floats(0, 1))
-def test_more_work_never_allows_less_and_more_memory_or_heat_never_more(
+def test_more_work_never_allows_less_and_more_memory_never_more(
     signal: Signals, more: int, lower: float
 ):
     steps = by_steps(signal)
     assert by_steps(replace(signal, waiting=signal.waiting + more)) >= steps
     if signal.memory_share is not None:
         assert by_steps(replace(signal, memory_share=signal.memory_share * lower)) >= steps
-    cooler = replace(signal, heat_share=signal.heat_share * lower)
-    assert (
-        allow(Bounds(), cooler, NEVER, 0.0).windows <= allow(Bounds(), signal, NEVER, 0.0).windows
-    )
 
 
 def test_a_refusal_halves_and_holds_back_then_answers_give_one_window_a_round_back():
