@@ -7,7 +7,6 @@ Exit codes: 0 all done, 1 some recordings or models failed, 2 usage, 3 server un
 import io
 import json
 import logging
-import os
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -31,6 +30,7 @@ from voiceman.errors import (
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
+from voiceman_client.cores import read_cores
 from voiceman_client.delivery import deliver
 from voiceman_client.explain import explain as explained
 from voiceman_client.inputs import find_recordings
@@ -140,6 +140,9 @@ main.add_command(keygen)
     help="File of enrolled voices to compare the speakers with; see `enroll`.",
 )
 @click.option(
+    "--denoise", is_flag=True, help="Turn steady noise down first; may cost or spoil words."
+)
+@click.option(
     "--in-flight",
     type=click.IntRange(1, 512),
     envvar="VOICEMAN_IN_FLIGHT",
@@ -152,8 +155,8 @@ main.add_command(keygen)
     "--workers",
     type=click.IntRange(1, 64),
     envvar="VOICEMAN_WORKERS",
-    default=lambda: min(10, os.cpu_count() or 1),
-    show_default="processors, at most 10",
+    default=lambda: read_cores().workers,
+    show_default="efficiency cores, or at most 10 of cores that are alike",
     show_envvar=True,
     help="Decoder processes.",
 )

@@ -55,6 +55,8 @@ class ProgressDisplay:
 
     def step(self, step: Step) -> None:
         """A recording was decoded or a window answered; may come from another thread."""
+        if step.decoding:
+            return
         with self._lock:
             self._planned.setdefault(step.path, 0.0)
             self._planned[step.path] += step.planned_s

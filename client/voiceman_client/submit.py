@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -24,8 +24,10 @@ from voiceman.errors import InvalidRequestError, RecordingError, VoicemanError
 from voiceman.evidence import Summary
 from voiceman.options import AUTO_LANGUAGE, WindowOptions
 from voiceman_client.channels import CHANNEL_MODES
+from voiceman_client.cores import read_cores
 from voiceman_client.decode import Recording
-from voiceman_client.decoding import DecoderPool
+from voiceman_client.decode_limits import DecodeLimits
+from voiceman_client.decoding import DecodeProgress, DecoderPool
 from voiceman_client.planning import LocalTurn, Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
 from voiceman_client.transport import Server, read_array, read_text
@@ -57,6 +59,7 @@ class SubmitOptions:
             those alone.
         voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
             are not compared with anybody.
+        denoise: turn steady noise down before anything is heard, see `voiceman_client.prepare`.
     """
 
     language: str = AUTO_LANGUAGE
@@ -68,6 +71,7 @@ class SubmitOptions:
     max_speakers: int | None = None
     patterns: str | None = None
     voices: str | None = None
+    denoise: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before hours of work rest on it."""
@@ -95,6 +99,7 @@ class OptionValues(TypedDict, total=False):
     max_speakers: int | None
     patterns: str | None
     voices: str | None
+    denoise: bool
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,13 @@ class Limits:
         in_flight: requests to `forensic` at a time, over all recordings.
         workers: recordings that are decoded and planned at a time.
         timeout_s: for each request, all its attempts together.
+        decode: what a decoder may use for one recording.
     """
 
     in_flight: int = 16
     workers: int = 2
     timeout_s: float = 600.0
+    decode: DecodeLimits = field(default_factory=DecodeLimits)
 
 
 @dataclass(frozen=True)
@@ -129,11 +136,13 @@ class Progress:
         path: the recording.
         planned_s: seconds of the recording, once it is decoded, else 0.
         done_s: seconds of it that were answered just now.
+        decoding: how far its decoding is, else None.
     """
 
     path: Path
     planned_s: float = 0.0
     done_s: float = 0.0
+    decoding: DecodeProgress | None = None
 
 
 class _Gate:
@@ -200,7 +209,9 @@ class Submission:
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
-        self._decoders = DecoderPool(limits.workers)
+        self._decoders = DecoderPool(
+            limits.workers, limits=limits.decode, cores=read_cores(), denoised=options.denoise
+        )
 
     async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
         """The outcomes, each as soon as its recording is finished; close it with `aclose`."""
@@ -246,7 +257,11 @@ class Submission:
     async def _process(self, path: Path, ticket: int) -> Result:
         planned = Plan([], [], {})
         try:
-            recording = await self._decoders.decode(path, self._options.channels)
+            recording = await self._decoders.decode(
+                path,
+                self._options.channels,
+                lambda decoding: self._show(Progress(path, decoding=decoding)),
+            )
             self._show(Progress(path, planned_s=recording.duration_s))
             note = partial(_note_about, self._note, recording)
             note("decoded", sha256=recording.source.sha256, pcm_sha256=recording.pcm_sha256)

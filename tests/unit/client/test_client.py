@@ -20,8 +20,8 @@ def test_a_batch_that_outlives_its_client_ends_quietly(tmp_path, monkeypatch):
     pools = []
     start = DecoderPool.__init__
 
-    def remember(pool, *args):
-        start(pool, *args)
+    def remember(pool, *args, **options):
+        start(pool, *args, **options)
         pools.append(pool)
 
     server = FakeServer()
