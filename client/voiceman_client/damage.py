@@ -20,6 +20,14 @@ _DURATION_TOLERANCE_S = 0.5  # codec delay and padding are below this
 _UNKNOWN_RIFF_SIZES = {0, 0xFFFFFFFF}  # written by recorders that stream
 _LEAST_BYTES_PER_S = 500.0  # AMR at its lowest rate takes 594
 _HOUR_S = 3600.0
+# Where and how other files begin in which a decoder, searching on, may find some sound.
+_ARCHIVES = (
+    (0, b"PK\x03\x04", "ZIP archive"),
+    (0, b"\x1f\x8b", "gzip file"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7-Zip archive"),
+    (0, b"Rar!", "RAR archive"),
+    (257, b"ustar", "tar archive"),
+)
 
 
 @dataclass
@@ -56,6 +64,25 @@ def read_claim(container: InputContainer, stream: AudioStream, limit_s: float) -
     if stream.duration and stream.time_base:
         return Claim(float(stream.duration * stream.time_base), limit_s)
     return Claim(container.duration / av.time_base if container.duration else None, limit_s)
+
+
+def check_no_archive(path: Path) -> None:
+    """Refuse an archive: what is in it has names and hashes of its own."""
+    with path.open("rb") as file:
+        head = file.read(max(at + len(magic) for at, magic, _ in _ARCHIVES))
+    for at, magic, kind in _ARCHIVES:
+        if head[at:].startswith(magic):
+            raise RecordingUnreadableError(f"{path}: a {kind}; unpack it first")
+
+
+def check_decodable(path: Path, stream: AudioStream) -> None:
+    """Refuse a codec that FFmpeg cannot decode, or that the header does not name."""
+    # PyAV leaves it out then, whatever its types say.
+    if getattr(stream, "codec_context", None) is None:
+        raise RecordingUnreadableError(
+            f"{path}: its sound is in a codec that cannot be decoded; convert it with another "
+            "program"
+        )
 
 
 def check_claim(path: Path, size_bytes: int, stream: AudioStream, claim: Claim) -> None:

@@ -24,7 +24,14 @@ from voiceman.errors import (
 from voiceman.evidence import Flag
 from voiceman.manifest import sha256_of
 from voiceman_client.channels import select_channels
-from voiceman_client.damage import check_claim, check_length, damage_flags, read_claim
+from voiceman_client.damage import (
+    check_claim,
+    check_decodable,
+    check_length,
+    check_no_archive,
+    damage_flags,
+    read_claim,
+)
 from voiceman_client.decode_limits import DecodeLimits
 from voiceman_client.inputs import printable
 from voiceman_client.prepare import Preparation
@@ -141,6 +148,7 @@ def _identify(path: Path, limit_bytes: int) -> tuple[int, str]:
             raise RecordingLimitError(
                 f"{path}: {size_bytes} bytes, at most {limit_bytes} are taken; cut it into parts"
             )
+        check_no_archive(path)
         return size_bytes, sha256_of(path)
     except FileNotFoundError as err:
         raise RecordingNotFoundError(f"{path}: no such file; check the path") from err
@@ -158,12 +166,14 @@ def _open(
     with av.open(
         f"file:{path.absolute()}",
         options={"format_whitelist": DEMUXERS, "protocol_whitelist": "file"},
+        metadata_errors="replace",  # titles may be CP949, or garbage
     ) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, AudioStream):
             raise NoAudioError(
                 f"{path}: {container.format.name} without a sound track; give a file with sound"
             )
+        check_decodable(path, stream)
         claim = read_claim(container, stream, limits.recording_s)
         check_claim(path, size_bytes, stream, claim)
         sound = read_sound(path, container, stream, claim, report)
