@@ -6,6 +6,7 @@
     │   ├── RecordingNotFoundError     no such file, or a folder without recordings
     │   ├── RecordingUnreadableError   no permission, empty, not audio, or damaged
     │   ├── NoAudioError               a container without a sound track
+    │   ├── RecordingLimitError        more bytes, sound, memory or time than one may take
     │   ├── RecordingTooShortError     less sound than any model can work on
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
@@ -51,6 +52,10 @@ class RecordingUnreadableError(RecordingError):
 
 class NoAudioError(RecordingError):
     """The container has no sound track."""
+
+
+class RecordingLimitError(RecordingError):
+    """The recording takes more bytes, sound, memory or time than one recording may."""
 
 
 class RecordingTooShortError(RecordingError):

@@ -8,23 +8,30 @@ from voiceman.manifest import Manifest, code_in_use, hash_files
 from voiceman_client.answer_cache import key_of
 from voiceman_client.decode import Recording
 from voiceman_client.decoded import Decoded
+from voiceman_client.options import SubmitOptions
 from voiceman_client.result import Made
 
 # Of `SubmitOptions`: voices are compared with the answers afterwards, channels and the path of
 # the patterns stand in other parts of the key by what they hold.
-_NOT_ANSWERED = {"voices", "voices_sha256", "channels", "patterns"}
+_NOT_ANSWERED = {"voices", "voices_sha256", "channels", "denoise", "patterns"}
 
 
-def decoded_key(file_sha256: str, channels: str) -> str:
+def decoded_key(file_sha256: str, options: SubmitOptions) -> str:
     """The key of what decoding a file gives.
 
     Args:
         file_sha256: of the file's bytes.
-        channels: "auto", "mix" or "split".
+        options: of the run; how channels and noise are dealt with.
     """
     return key_of(
         "decoded",
-        {"file": file_sha256, "channels": channels, "av": version("av"), **code_hashes()},
+        {
+            "file": file_sha256,
+            "channels": options.channels,
+            "denoise": options.denoise,
+            "av": version("av"),
+            **code_hashes(),
+        },
     )
 
 

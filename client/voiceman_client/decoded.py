@@ -8,7 +8,9 @@ from typing import Any
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.evidence import Flag
 from voiceman_client.decode import Recording, Source
+from voiceman_client.denoise import Denoising
 from voiceman_client.inputs import printable
+from voiceman_client.prepare import Preparation
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Decoded:
         channels: the number of each waveform's channel in the file, None for a mixdown.
         flags: damage; times in seconds of the recording.
         pcm_sha256: of the samples worked on.
+        preparation: what was done to the samples after decoding; None: nothing.
     """
 
     source: Source
@@ -28,6 +31,7 @@ class Decoded:
     channels: tuple[int | None, ...]
     flags: tuple[Flag, ...]
     pcm_sha256: str
+    preparation: Preparation | None = None
 
     @classmethod
     def of(cls, recording: Recording) -> "Decoded":
@@ -38,6 +42,7 @@ class Decoded:
             recording.channels,
             recording.flags,
             recording.pcm_sha256,
+            recording.preparation,
         )
 
     @property
@@ -63,4 +68,14 @@ def decode_decoded(value: bytes, path: Path) -> Decoded:
     document: dict[str, Any] = json.loads(value)
     source = Source(path=printable(path.absolute()), **document.pop("source"))
     channels, flags = tuple(document.pop("channels")), tuple(document.pop("flags"))
-    return Decoded(source=source, channels=channels, flags=flags, **document)
+    preparation = _preparation(document.pop("preparation"))
+    return Decoded(
+        source=source, channels=channels, flags=flags, preparation=preparation, **document
+    )
+
+
+def _preparation(document: dict[str, Any] | None) -> Preparation | None:
+    if document is None:
+        return None
+    denoising = document["denoising"] and Denoising(**document["denoising"])
+    return Preparation(tuple(document["offsets"]), document["gain_db"], denoising)

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voiceman.errors import RecordingError, ServerUnreachableError, VoicemanError
+from voiceman_client.answer_cache import AnswerCache
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
 from voiceman_client.delivery import deliver
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
 from voiceman_client.options import Limits, OptionValues
+from voiceman_client.processing import Kept, Progress
 from voiceman_client.run_log import RunLog
-from voiceman_client.submit import Outcome, Progress
+from voiceman_client.submit import Outcome, Watched
 
 if TYPE_CHECKING:
     from voiceman_client.signing import Signer
@@ -53,6 +55,8 @@ class Order:
         server: host:port of gRPC.
         limits: how much may happen at once.
         options: of all recordings.
+        watched: what is looked at meanwhile.
+        cache: answers of other runs.
         signer: to sign the run with.
     """
 
@@ -63,6 +67,8 @@ class Order:
     server: str
     limits: Limits
     options: OptionValues
+    watched: Watched
+    cache: AnswerCache | None = None
     signer: "Signer | None" = None
 
 
@@ -110,9 +116,13 @@ def carry_out(
             client.process_batch(
                 order.recordings,
                 display.step,
-                partial(log.append, sync=False),
-                ledger,
-                lambda path: log.holds(files[path].values()),
+                kept=Kept(
+                    ledger,
+                    lambda path: log.holds(files[path].values()),
+                    partial(log.append, sync=False),
+                    order.cache,
+                ),
+                watched=order.watched,
                 **order.options,
             )
         ) as outcomes,

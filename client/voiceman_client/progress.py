@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from voiceman_client.processing import Progress as Step
 from voiceman_client.submit import Outcome
-from voiceman_client.submit import Progress as Step
 
 _LINE_EVERY_S = 10.0
 
@@ -55,6 +55,8 @@ class ProgressDisplay:
 
     def step(self, step: Step) -> None:
         """A recording was decoded or a window answered; may come from another thread."""
+        if step.decoding:
+            return
         with self._lock:
             self._planned.setdefault(step.path, 0.0)
             self._planned[step.path] += step.planned_s

@@ -91,6 +91,7 @@ class Provenance(TypedDict):
     duration: float
     pcm_sha256: str
     channels: list[int | None]
+    preparation: NotRequired[dict[str, Any] | None]
     voiceman: str
     options: dict[str, Any]
     server: dict[str, str]
@@ -228,6 +229,7 @@ def _provenance(
         duration=round(recording.duration_s, _DIGITS),
         pcm_sha256=recording.pcm_sha256,
         channels=list(recording.channels),
+        preparation=recording.preparation and asdict(recording.preparation),
         voiceman=made.voiceman,
         options=dict(made.options),
         server=dict(made.server),

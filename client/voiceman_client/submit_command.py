@@ -1,6 +1,5 @@
 """The command `submit`: its options, and what it prints while a run goes on."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -12,13 +11,21 @@ from voiceman.errors import (
     InvalidRequestError,
     VoicemanError,
 )
+from voiceman_client.cache_commands import cache_size_option
+from voiceman_client.cache_size import open_cache
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.command_line import exit_code, server_option
+from voiceman_client.cores import read_cores
+from voiceman_client.heat import HeatSettings, Policy
+from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.inputs import find_recordings
 from voiceman_client.job import Order, Tally, carry_out
 from voiceman_client.names_parameter import Names
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.progress import ProgressDisplay
+from voiceman_client.sensors import choose_sensor
+from voiceman_client.server_load import MetricsPage, metrics_address
+from voiceman_client.submit import Watched
 from voiceman_client.writers import FORMATS
 
 if TYPE_CHECKING:
@@ -86,6 +93,9 @@ if TYPE_CHECKING:
     help="File of enrolled voices to compare the speakers with; see `enroll`.",
 )
 @click.option(
+    "--denoise", is_flag=True, help="Turn steady noise down first; may cost or spoil words."
+)
+@click.option(
     "--in-flight",
     type=click.IntRange(1, 512),
     envvar="VOICEMAN_IN_FLIGHT",
@@ -98,8 +108,8 @@ if TYPE_CHECKING:
     "--workers",
     type=click.IntRange(1, 64),
     envvar="VOICEMAN_WORKERS",
-    default=lambda: min(10, os.cpu_count() or 1),
-    show_default="processors, at most 10",
+    default=lambda: read_cores().workers,
+    show_default="efficiency cores, or at most 10 of cores that are alike",
     show_envvar=True,
     help="Decoder processes.",
 )
@@ -114,6 +124,44 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Time for each request, waiting in the server's queue included.",
 )
+@click.option(
+    "--server-away",
+    "away_s",
+    type=click.FloatRange(0),
+    envvar="VOICEMAN_SERVER_AWAY",
+    default=Limits.away_s,
+    show_default=True,
+    show_envvar=True,
+    metavar="SECONDS",
+    help="For how long the server may be away (it restarts, or loads a model) before work fails.",
+)
+@click.option(
+    "--metrics",
+    envvar="VOICEMAN_METRICS",
+    show_default="port 8002 of the server",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="The server's metrics page: how much waits there, and its GPU.",
+)
+@click.option(
+    "--heat-sensor",
+    envvar="VOICEMAN_HEAT_SENSOR",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    metavar="SENSOR",
+    help="Where the temperature is read: nvml, none, the http address of a metrics page, or auto.",
+)
+@click.option(
+    "--heat-policy",
+    type=click.Choice(["cautious", "ignore", "stop"]),
+    envvar="VOICEMAN_HEAT_POLICY",
+    default="cautious",
+    show_default=True,
+    show_envvar=True,
+    help="Without a temperature to believe: work as if it were hot, at full speed, or not at all.",
+)
+@cache_size_option
 @click.option(
     "--sign",
     "key",
@@ -130,10 +178,15 @@ def submit(
     server: str,
     output: Path,
     formats: tuple[str, ...],
+    key: Path | None,
     in_flight: int,
     workers: int,
     timeout_s: float,
-    key: Path | None,
+    away_s: float,
+    metrics: str | None,
+    heat_sensor: str,
+    heat_policy: Policy,
+    cache_size_gb: float | None,
     **options: Unpack[OptionValues],
 ) -> None:
     """Transcribe and analyse recordings.
@@ -145,10 +198,25 @@ def submit(
     _check(options)
     signer = _signer(key) if key else None
     recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
-    limits = Limits(in_flight, workers, timeout_s)
-    order = Order(recordings, missing, output, formats, server, limits, options, signer)
     tally = Tally()
     try:
+        order = Order(
+            recordings,
+            missing,
+            output,
+            formats,
+            server,
+            Limits(in_flight, workers, timeout_s, away_s),
+            options,
+            Watched(
+                choose_sensor(heat_sensor, server),
+                HeatSettings(policy=heat_policy),
+                output / TEMPERATURE_LOG,
+                MetricsPage(metrics or metrics_address(server)),
+            ),
+            open_cache(cache_size_gb),
+            signer,
+        )
         with ProgressDisplay(len(recordings)) as display:
             carry_out(order, display, _print_path, tally)
     except ConfigurationError as err:

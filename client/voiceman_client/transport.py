@@ -5,9 +5,11 @@ without waiting for each other.
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,10 @@ _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-_ATTEMPTS = 9  # over half a minute: a server that restarts or reloads a model is back by then
+AWAY_S = 35.0  # a server that reloads a model is back by then
+_REMEMBERED = 64  # answers of a model, by which its slowest is known
+_SLOWER = 10.0  # times the slowest: such an answer is taken for lost
+_LEAST_PATIENCE_S = 60.0
 _FIRST_DELAY_S = 0.25
 _MAX_DELAY_S = 8.0
 _RETRIED = (QueueFullError, ServerNotReadyError, ServerUnreachableError)
@@ -48,16 +53,32 @@ Arrays = Mapping[str, npt.NDArray[Any] | str | list[str]]
 class Server:
     """A connection to a server; opened when first used."""
 
-    def __init__(self, address: str = DEFAULT_SERVER) -> None:
+    def __init__(self, address: str = DEFAULT_SERVER, away_s: float = AWAY_S) -> None:
+        """Prepare a connection.
+
+        Args:
+            address: host:port.
+            away_s: for how long nobody may answer before a call fails.
+        """
         self.address = address
         self.grpc = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+        self.refused: Callable[[], None] = _ignore  # called when a call is to be sent again
+        self.answered: Callable[[], None] = _ignore
+        self._away_s = away_s
+        self._answers_s: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=_REMEMBERED)
+        )
 
     def close(self) -> None:
         """Close the connection; calls in flight fail."""
         self.grpc.close()
 
     async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
-        """Call a model; a full queue, a lost connection or a model that is away is tried again.
+        """Call a model; what was refused or lost is sent again.
+
+        A full queue, a lost connection and a model that is away are waited for. A server that
+        lost its model's process never answers what that held: an answer that takes ten times as
+        long as the slowest one is not waited for any longer.
 
         Args:
             model: a name in `voiceman.contracts.MODELS`.
@@ -69,17 +90,34 @@ class Server:
         """
         deadline = time.monotonic() + timeout_s
         tensors = to_tensors(model, inputs)
-        for attempt in range(_ATTEMPTS):
-            left_s = deadline - time.monotonic()
+        delay_s, away_since = _FIRST_DELAY_S, None
+        patience_s = self._patience_s(model)
+        while True:
+            began = time.monotonic()
             try:
-                return await self._call(model, tensors, left_s)
+                answer = await self._call(model, tensors, min(deadline - began, patience_s))
             except _RETRIED:
-                delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt)
-                delay_s *= random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
-                if attempt == _ATTEMPTS - 1 or time.monotonic() + delay_s >= deadline:
+                away_since = away_since or began
+                pause_s = delay_s * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
+                again = time.monotonic() + pause_s
+                if again >= min(deadline, away_since + self._away_s):
                     raise
-            await asyncio.sleep(delay_s)
-        raise DeadlineExceededError(f"{self.address}: {model}: no answer in {timeout_s:g} s")
+                self.refused()
+            except DeadlineExceededError:
+                if time.monotonic() >= deadline:
+                    raise
+                patience_s *= 2
+                pause_s = 0.0
+            else:
+                self._answers_s[model].append(time.monotonic() - began)
+                self.answered()
+                return answer
+            await asyncio.sleep(pause_s)
+            delay_s = min(_MAX_DELAY_S, delay_s * 2)
+
+    def _patience_s(self, model: str) -> float:
+        slowest_s = max(self._answers_s[model], default=math.inf)
+        return max(_LEAST_PATIENCE_S, _SLOWER * slowest_s)
 
     async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:
         loop = asyncio.get_running_loop()
@@ -105,6 +143,10 @@ class Server:
             if call is not None:
                 call.cancel()
             raise
+
+
+def _ignore() -> None:
+    """Nobody wants to know."""
 
 
 def to_tensors(model: str, inputs: Arrays) -> list[InferInput]:
@@ -163,7 +205,9 @@ def to_error(
     exhausted = "RESOURCE_EXHAUSTED" in status and "larger than max" not in message
     if exhausted or "queue size" in message:
         return QueueFullError(f"{where}its queue is full ({message}); lower --in-flight")
-    if "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
+    # What Triton says of a model whose process died, until somebody loads it again.
+    dead = "not healthy" in message
+    if dead or "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
         return ServerNotReadyError(f"{where}{message}; wait until voiceman-server says ready")
     if "UNAVAILABLE" in status:
         return ServerUnreachableError(

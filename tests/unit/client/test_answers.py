@@ -19,6 +19,7 @@ from voiceman_client.answers import Answers, decode_answers, encode_answers
 from voiceman_client.cache_keys import answers_key, code_hashes, decoded_key
 from voiceman_client.decode import decode
 from voiceman_client.decoded import Decoded, decode_decoded, encode_decoded
+from voiceman_client.options import SubmitOptions
 from voiceman_client.result import Heard, assemble
 from voiceman_client.server_weights import ServerWeights
 from voiceman_client.windows import Span
@@ -103,17 +104,21 @@ def test_a_copy_of_a_file_shares_the_entry_and_keeps_its_own_path(tmp_path: Path
     assert copy.source == replace(sound.source, path=str(tmp_path / "b.wav"))
 
 
+AUTO = SubmitOptions()
+
+
 def test_the_key_of_decoding_holds_all_that_decides_it(monkeypatch: pytest.MonkeyPatch):
     keys = {
-        decoded_key("0" * 64, "auto"),
-        decoded_key("1" * 64, "auto"),
-        decoded_key("0" * 64, "mix"),
+        decoded_key("0" * 64, AUTO),
+        decoded_key("1" * 64, AUTO),
+        decoded_key("0" * 64, SubmitOptions(channels="mix")),
+        decoded_key("0" * 64, SubmitOptions(denoise=True)),
     }
     monkeypatch.setattr(cache_keys, "version", lambda name: f"{name} of tomorrow")
-    keys.add(decoded_key("0" * 64, "auto"))
+    keys.add(decoded_key("0" * 64, AUTO))
     monkeypatch.setattr(cache_keys, "code_hashes", lambda: {"client": "x", "core": "y"})
-    keys.add(decoded_key("0" * 64, "auto"))
-    assert len(keys) == 5
+    keys.add(decoded_key("0" * 64, AUTO))
+    assert len(keys) == 6
     assert all(len(digest) == 64 for digest in code_hashes().values())
 
 
