@@ -80,7 +80,7 @@ def answer(request: dict[str, Any], setup: WorkerSetup) -> tuple[dict[str, Any],
     except MemoryError:
         message = (
             f"{path}: takes more memory than the {setup.limits.memory_bytes} bytes that one "
-            "recording may; cut it into parts"
+            "recording may, or is damaged and says so; cut it into parts, or copy it again"
         )
         return {"error": "RecordingLimitError", "message": message}, []
     except Exception as err:  # noqa: BLE001  # an unforeseen failure is this file's answer

@@ -10,6 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from voiceman_client.decoder_messages import (
 from voiceman_client.decoder_worker import WorkerSetup
 
 _BUFFER_BYTES = 1 << 20
+_DYING_S = 2.0  # for a worker that is about to end, to do so by itself
 _STARTUP = (sys.executable, "-c", "from voiceman_client.decoder_worker import main; main()")
 
 
@@ -103,9 +105,7 @@ class DecoderPool:
                 self._idle.append(worker)
                 raise
             except (*BROKEN_ANSWER, TimeoutError) as err:
-                if worker.returncode is None:  # one that is dying keeps its own exit status
-                    worker.kill()
-                code = await worker.wait()
+                code = await _end(worker)
                 self._all.discard(worker)
                 raise self._explained(path, err, code) from err
             except BaseException:  # cancelled or unforeseen, in the middle of an answer
@@ -178,3 +178,16 @@ class DecoderPool:
             await worker.wait()
         self._all.clear()
         self._idle.clear()
+
+
+async def _end(worker: Process) -> int:
+    """Wait for a worker's end, or make one; returns its exit status."""
+    # `kill` looks first whether the process has ended; for one that just did, it would take the
+    # exit status away from the event loop, which then knows no better than 255.
+    if worker.stdout is not None and worker.stdout.at_eof():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DYING_S):
+                return await worker.wait()
+    if worker.returncode is None:
+        worker.kill()
+    return await worker.wait()
