@@ -11,6 +11,8 @@ from types import FrameType
 import click
 
 from voiceman.errors import EnvironmentCheckError, VoicemanError
+from voiceman.profile import PROFILES
+from voiceman.profile import VARIABLE as PROFILE_VARIABLE
 from voiceman.server.process import RunningServer, start
 from voiceman.server.settings import Ports, ServerSettings
 
@@ -127,6 +129,15 @@ _PORT = click.IntRange(0, 65535)
     envvar="VOICEMAN_SERVER_LOG_FILE",
     show_envvar=True,
     help="File for Triton's log. Without it: standard error.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default=PROFILES[0],
+    envvar=PROFILE_VARIABLE,
+    show_envvar=True,
+    help="reproducible: the same input with the same models gives the same result to the byte, "
+    "more slowly: fixed batch shapes, and no other device where memory is short.",
 )
 @click.option("--verbose", is_flag=True, help="Log information, not only warnings and errors.")
 def main(

@@ -125,7 +125,7 @@ def start(settings: ServerSettings) -> Generator[RunningServer]:
         arguments = _arguments(settings, address, ports, backends, folder)
         process = _launch(
             [str(triton.executable), *arguments, *control.arguments()],
-            server_environment(triton, interpreter),
+            server_environment(triton, interpreter, settings.profile),
             folder,
         )
         stack.callback(_stop, process, settings.exit_timeout_s)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from voiceman.errors import EnvironmentCheckError
+from voiceman.profile import Profile
 from voiceman.server.address import bind
 
 
@@ -63,6 +64,7 @@ class ServerSettings:
         exit_timeout_s: how long requests in flight may still take after SIGTERM.
         ready_timeout_s: how long loading, warm-up and canary may take together.
         log_file: where Triton's log goes; None: standard error.
+        profile: reproducible: the same input gives the same bytes, more slowly.
         verbose: let Triton log information too, not only warnings and errors.
     """
 
@@ -77,6 +79,7 @@ class ServerSettings:
     exit_timeout_s: int = 30
     ready_timeout_s: float = 600.0
     log_file: Path | None = None
+    profile: Profile = "default"
     verbose: bool = False
 
     def model_names(self) -> list[str]:
