@@ -34,10 +34,11 @@ _UNHEALTHY = re.compile(r"Stub process '?(.+?)_\d+_\d+'? is not healthy")
 
 
 class _Answer(NamedTuple):
-    """What became of a canary request sent to a model at `asked_s`."""
+    """What became of a canary request, sent to a model and answered at these times."""
 
     model: str
     asked_s: float
+    answered_s: float
     result: triton.InferResult | None
     error: InferenceServerException | None
 
@@ -148,7 +149,9 @@ class Health:
             name,
             canary_inputs(MODELS[name]),
             # In a thread of gRPC, which must not touch anything but the queue.
-            lambda result, error: self._answers.put(_Answer(name, now_s, result, error)),
+            lambda result, error: self._answers.put(
+                _Answer(name, now_s, time.monotonic(), result, error)
+            ),
             client_timeout=self._stuck_after_s,
         )
 
@@ -161,7 +164,7 @@ class Health:
             self._judge(answer)
 
     def _judge(self, answer: _Answer) -> None:
-        name, asked_s, result, error = answer
+        name, asked_s, answered_s, result, error = answer
         pulse = self._pulses[name]
         try:
             if error is not None:
@@ -173,7 +176,7 @@ class Health:
         else:
             pulse.answered()
             self._meters.alive.labels(name).set_to_current_time()
-            self._meters.canary_seconds.labels(name).observe(time.monotonic() - asked_s)
+            self._meters.canary_seconds.labels(name).observe(answered_s - asked_s)
             return
         unhealthy = _UNHEALTHY.search(str(error))
         if unhealthy and not self._is_alive(unhealthy[1]):
