@@ -42,6 +42,11 @@ class RunFolder:
         # The dot ends it: a server "a" must not take the regions of a server "ab" for its own.
         return f"{self.path.name}."
 
+    def remove_regions(self) -> None:
+        """Remove the server's regions in /dev/shm."""
+        for region in SHARED_MEMORY.glob(f"{self.prefix}*"):
+            region.unlink(missing_ok=True)
+
 
 @contextmanager
 def run_folder(prefix: str = "") -> Generator[RunFolder]:
@@ -76,7 +81,7 @@ def run_folder(prefix: str = "") -> Generator[RunFolder]:
         try:
             yield RunFolder(path, lock)
         finally:
-            _remove(path)
+            _remove(RunFolder(path, lock))
     finally:
         os.close(lock)
 
@@ -91,7 +96,7 @@ def remove_leftovers() -> list[str]:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path)
+            _remove(RunFolder(path, lock))
             removed.append(path.name)
         except BlockingIOError:
             continue
@@ -109,7 +114,6 @@ def _root() -> Path:
     return root
 
 
-def _remove(path: Path) -> None:
-    for region in SHARED_MEMORY.glob(f"{path.name}.*"):
-        region.unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
+def _remove(folder: RunFolder) -> None:
+    folder.remove_regions()
+    shutil.rmtree(folder.path, ignore_errors=True)
