@@ -259,6 +259,25 @@ def test_a_killed_tritonserver_is_started_again_on_the_same_ports(voiceman_serve
         assert not regions(command)
 
 
+def test_what_a_killed_command_has_left_is_removed_by_the_next(repository, voiceman_server):
+    add_echo(repository)
+    options = ("--model-repository", repository.path, *QUICK)
+    with voiceman_server(*options) as command:
+        line(command)
+        orphan = stub(command, "echo").pid
+        os.kill(orphan, signal.SIGSTOP)  # cannot notice that its server is gone
+        server = tritonserver(command).pid
+        left = regions(command)
+        command.process.kill()
+        wait_for_end(server)
+        assert is_alive(orphan)
+        with voiceman_server(*options) as other:
+            line(other)
+            wait_for_end(orphan)
+    assert left
+    assert not regions(command)
+
+
 def test_a_model_that_cannot_be_loaded_anew_makes_the_server_start_again(
     repository, voiceman_server
 ):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from voiceman.errors import EnvironmentCheckError
 from voiceman.server.checks import SHARED_MEMORY
+from voiceman.server.stubs import kill_orphans
 
 _LOCK = "lock"
 _PREFIX = re.compile("[A-Za-z0-9_-]{0,64}")
@@ -95,14 +96,20 @@ def remove_leftovers() -> list[str]:
         except FileNotFoundError:  # its server is removing it at this moment
             continue
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(RunFolder(path, lock))
-            removed.append(path.name)
-        except BlockingIOError:
-            continue
+            if _take(lock) or (kill_orphans(f"{path.name}.") and _take(lock)):
+                _remove(RunFolder(path, lock))
+                removed.append(path.name)
         finally:
             os.close(lock)
     return removed
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _root() -> Path:

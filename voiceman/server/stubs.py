@@ -4,6 +4,7 @@ A dead one stays a zombie, because tritonserver does not wait for it: a look at 
 and sooner, than a request through the model.
 """
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ import psutil
 
 from voiceman.server.checks import SHARED_MEMORY
 from voiceman.server.installation import STUB
+
+log = logging.getLogger(__name__)
+
+KILL_S = 10  # until a killed process is gone
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,32 @@ def find_stubs(server_pid: int) -> list[Stub]:
     except psutil.NoSuchProcess:
         return []
     return [stub for child in children if (stub := _stub(child))]
+
+
+def kill_orphans(prefix: str) -> bool:
+    """Kill the processes that a dead tritonserver has left; true if there were any.
+
+    Usually they notice and end by themselves; one that waited for it at that moment, or was
+    stopped, stays for ever and keeps its memory.
+
+    Args:
+        prefix: first part of the names of that server's regions.
+    """
+    orphans: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        stub = _stub(process)
+        with suppress(psutil.Error):
+            parent = process.parent()
+            if (
+                stub
+                and stub.region.startswith(prefix)
+                and not (parent and parent.name() == "tritonserver")
+            ):
+                log.warning("%s: its process %d is left over", stub.model, process.pid)
+                process.kill()
+                orphans.append(process)
+    psutil.wait_procs(orphans, timeout=KILL_S)
+    return bool(orphans)
 
 
 def _stub(process: psutil.Process) -> Stub | None:
