@@ -12,9 +12,10 @@ from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
 from voiceman_client.ledger import LEDGER_FILES
 from voiceman_client.run_log import LOG_NAME
+from voiceman_client.vitals_file import VITALS_NAME
 
 # What is rewritten as runs go on, and no result.
-WORKING_FILES = {LOG_NAME, *LEDGER_FILES}
+WORKING_FILES = {LOG_NAME, VITALS_NAME, *LEDGER_FILES}
 
 
 @dataclass(frozen=True)
