@@ -17,9 +17,13 @@ from voiceman_client.completeness import untold
 from voiceman_client.delivery import deliver
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
+from voiceman_client.observer import Observer
 from voiceman_client.options import Limits, OptionValues
+from voiceman_client.own_metrics import PageAddress, served
 from voiceman_client.run_log import RunLog
-from voiceman_client.submit import Outcome, Progress
+from voiceman_client.run_report import write_performance
+from voiceman_client.telemetry import Telemetry
+from voiceman_client.vitals import Vitals
 
 if TYPE_CHECKING:
     from voiceman_client.signing import Signer
@@ -28,12 +32,8 @@ if TYPE_CHECKING:
 class Display(Protocol):
     """Shows how a run goes on."""
 
-    def step(self, step: Progress) -> None:
-        """Something went on; may come from another thread."""
-        ...
-
-    def finish(self, outcome: Outcome) -> None:
-        """A recording is finished."""
+    def show(self, vitals: Vitals) -> None:
+        """The run stands so; comes from another thread."""
         ...
 
     def say(self, message: str) -> None:
@@ -54,6 +54,7 @@ class Order:
         limits: how much may happen at once.
         options: of all recordings.
         signer: to sign the run with.
+        own_metrics: where the client's own metrics are served.
     """
 
     recordings: Sequence[Path]
@@ -64,6 +65,7 @@ class Order:
     limits: Limits
     options: OptionValues
     signer: "Signer | None" = None
+    own_metrics: PageAddress = field(default_factory=PageAddress)
 
 
 @dataclass
@@ -94,22 +96,21 @@ def carry_out(
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices or the patterns cannot be used.
+        ConfigurationError: the voices, the patterns or the address of the metrics cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
-    names = result_names(order.recordings, order.output, order.formats)
-    files = {
-        path: {kind: order.output / f"{name}.{kind}" for kind in order.formats}
-        for path, name in names.items()
-    }
+    files = _files(order)
+    telemetry = Telemetry(len(order.recordings))
     with (
         RunLog(order.output) as log,
         Ledger(order.output / LEDGER_NAME) as ledger,
+        served(order.own_metrics, telemetry.vitals),
+        Observer(telemetry, order.output, display.show, states=ledger.counts) as observer,
         Client(order.server, order.limits) as client,
         closing(
             client.process_batch(
                 order.recordings,
-                display.step,
+                telemetry.step,
                 partial(log.append, sync=False),
                 ledger,
                 lambda path: log.holds(files[path].values()),
@@ -119,12 +120,13 @@ def carry_out(
     ):
         tally.failures += order.missing
         for err in order.missing:
+            telemetry.failed(err)
             display.say(f"failed: {err}")
             log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
         for outcome in outcomes:
             tally.finished += 1
-            display.finish(outcome)
             error = deliver(outcome, log, ledger, files[outcome.path])
+            telemetry.ended(outcome, error)
             if error:
                 tally.failures.append(error)
                 display.say(f"failed: {error}")
@@ -135,12 +137,28 @@ def carry_out(
                 display.say(f"{outcome.path}: {line}")
             if isinstance(error, ServerUnreachableError):
                 break
-        counts = {
-            "finished": tally.finished,
-            "given": len(order.recordings),
-            "failed": len(tally.failures),
-        }
-        display.say(f"seal: {log.seal(counts, order.signer)}")
+        observer.beat()
+        for path in write_performance(order.output, telemetry.course(), log):
+            display.say(f"performance: {path}")
+        display.say(f"seal: {_seal(order, tally, log)}")
+
+
+def _files(order: Order) -> dict[Path, dict[str, Path]]:
+    """The files of every recording, by format."""
+    names = result_names(order.recordings, order.output, order.formats)
+    return {
+        path: {kind: order.output / f"{name}.{kind}" for kind in order.formats}
+        for path, name in names.items()
+    }
+
+
+def _seal(order: Order, tally: Tally, log: RunLog) -> str:
+    counts = {
+        "finished": tally.finished,
+        "given": len(order.recordings),
+        "failed": len(tally.failures),
+    }
+    return log.seal(counts, order.signer)
 
 
 def _shown(files: Mapping[str, Path]) -> Path:

@@ -58,7 +58,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Progress:
-    """Something to show while recordings are worked on.
+    """Something to show while recordings are worked on; without numbers: this one is begun.
 
     Attributes:
         path: the recording.
@@ -215,6 +215,7 @@ class Submission:
 
     async def _process(self, path: Path, ticket: int) -> Result:
         windows: list[Window] = []
+        self._show(Progress(path))
         try:
             recording = await self._decoders.decode(path, self._options.channels)
             self._show(Progress(path, planned_s=recording.duration_s))

@@ -14,11 +14,12 @@ from voiceman.errors import (
 )
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.command_line import exit_code, server_option
+from voiceman_client.dashboard import Dashboard
 from voiceman_client.inputs import find_recordings
 from voiceman_client.job import Order, Tally, carry_out
 from voiceman_client.names_parameter import Names
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
-from voiceman_client.progress import ProgressDisplay
+from voiceman_client.own_metrics import PageAddress
 from voiceman_client.writers import FORMATS
 
 if TYPE_CHECKING:
@@ -121,6 +122,20 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Private key to sign the run with; see `keygen`.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=PageAddress.port,
+    show_default=True,
+    help="TCP port of a page of metrics about this run, for Prometheus; 0: none.",
+)
+@click.option(
+    "--metrics-host",
+    default=PageAddress.host,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address that this page is served at.",
+)
 @click.pass_context
 def submit(
     context: click.Context,
@@ -134,6 +149,8 @@ def submit(
     workers: int,
     timeout_s: float,
     key: Path | None,
+    metrics_port: int,
+    metrics_host: str,
     **options: Unpack[OptionValues],
 ) -> None:
     """Transcribe and analyse recordings.
@@ -146,10 +163,11 @@ def submit(
     signer = _signer(key) if key else None
     recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
     limits = Limits(in_flight, workers, timeout_s)
-    order = Order(recordings, missing, output, formats, server, limits, options, signer)
+    page = PageAddress(metrics_port, metrics_host)
+    order = Order(recordings, missing, output, formats, server, limits, options, signer, page)
     tally = Tally()
     try:
-        with ProgressDisplay(len(recordings)) as display:
+        with Dashboard() as display:
             carry_out(order, display, _print_path, tally)
     except ConfigurationError as err:
         raise click.UsageError(str(err)) from err

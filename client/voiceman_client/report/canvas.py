@@ -74,7 +74,9 @@ class Panels:
         self.drawing.add(shape)
 
     def label(self, text: str, x: float, y: float, colour: Color = INK) -> None:
-        """Write a text that starts at x on the line y."""
+        """Write a text that starts at x on the line y; nothing for an empty one."""
+        if not text:
+            return
         shown = String(x, round(y, 1), text, fontName=self.canvas.font)
         shown.fontSize, shown.fillColor = self.canvas.font_size, colour
         self.add(shown)
