@@ -1,8 +1,10 @@
 """A run on the screen: a live dashboard on a terminal, plain lines elsewhere."""
 
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -48,10 +50,12 @@ class Dashboard:
             redirect_stdout=sys.stdout.isatty(),
             vertical_overflow="crop",
         )
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live.start()
+            self._stack.enter_context(self._live)
+            self._stack.enter_context(_logs_above(self._console))
         return self
 
     def __exit__(
@@ -63,7 +67,7 @@ class Dashboard:
             return
         if self._last:
             self._paint(self._last)
-        self._live.stop()
+        self._stack.close()
 
     def show(self, vitals: Vitals) -> None:
         """The run stands so; may come from another thread, as often as it likes."""
@@ -83,6 +87,27 @@ class Dashboard:
     def _paint(self, vitals: Vitals) -> None:
         room = self._console.height - _FIXED_ROWS - _MOST_ERRORS
         self._live.update(dashboard(vitals, max(1, min(_MOST_ACTIVE, room))), refresh=True)
+
+
+@contextmanager
+def _logs_above(console: Console) -> Generator[None]:
+    """Let logs that go to the console go above the dashboard, and not across it.
+
+    Where something is live on a console, rich stands in for `sys.stderr`; logging holds the
+    stream that was there before.
+    """
+    moved = [
+        (handler, handler.stream)
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is console.file
+    ]
+    for handler, _ in moved:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler, stream in moved:
+            handler.setStream(stream)
 
 
 def dashboard(vitals: Vitals, most_active: int = _MOST_ACTIVE) -> RenderableType:

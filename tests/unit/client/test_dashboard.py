@@ -2,7 +2,9 @@
 
 import io
 import json
+import logging
 import os
+import shutil
 import time
 from dataclasses import replace
 
@@ -11,10 +13,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from run_folders import command, findings
 
+from voiceman.errors import RecordingUnreadableError
 from voiceman_client import watch_command
 from voiceman_client.dashboard import Dashboard, dashboard
 from voiceman_client.inventory import WORKING_FILES
-from voiceman_client.ledger import LEDGER_NAME
+from voiceman_client.ledger import LEDGER_NAME, Ledger
+from voiceman_client.peek import peek
 from voiceman_client.vitals import Active, Readings, Vitals
 from voiceman_client.vitals_file import STALE_S, VITALS_NAME, VitalsFile, read_vitals
 
@@ -99,6 +103,23 @@ def test_a_terminal_is_painted_four_times_a_second_at_most():
     assert painted_at == [0.0, 0.25, 0.5, 0.75]
 
 
+def test_logs_go_above_the_dashboard():
+    console = Console(file=io.StringIO(), width=80, height=30, force_terminal=True)
+    handler = logging.StreamHandler(console.file)
+    logging.getLogger().addHandler(handler)
+    try:
+        with Dashboard(console) as screen:
+            screen.show(VITALS)
+            before = console.file.tell()
+            logging.getLogger("x").warning("GPU at 81 °C")
+            console.file.seek(before)
+            written = console.file.read()
+        assert written.index("GPU at 81 °C") < written.index("12 of 40 recordings")
+        assert handler.stream is console.file
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
 def test_elsewhere_there_is_a_line_every_ten_seconds_and_one_at_the_end():
     console = Console(file=io.StringIO(), width=40)
     now_s = 0.0
@@ -174,6 +195,17 @@ def test_watch_names_what_failed(server, recordings, tmp_path):
     lines = command("watch", folder, "--once").stdout.splitlines()
     assert lines[0].endswith("2 COMPLETED, 1 FAILED")
     assert lines[1].startswith(f"failed: {recordings[0]}: ")
+
+
+def test_the_ledger_of_a_run_is_read_while_it_goes_on_and_after_it_was_killed(tmp_path):
+    folder, copy = tmp_path / "results", tmp_path / "copy"
+    with Ledger(folder / LEDGER_NAME) as ledger:
+        ledger.expect([tmp_path / "a.wav", tmp_path / "b.wav"])
+        ledger.fail(tmp_path / "b.wav", RecordingUnreadableError("b.wav: damaged"))
+        going = peek(folder)
+        shutil.copytree(folder, copy)
+    assert (going.states["PENDING"], going.errors) == (1, ("b.wav: damaged",))
+    assert peek(copy) == peek(folder) == going
 
 
 def test_watch_of_an_empty_or_damaged_folder(tmp_path):

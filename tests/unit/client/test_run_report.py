@@ -12,6 +12,7 @@ from run_folders import command, findings
 from voiceman.errors import RecordingUnreadableError
 from voiceman_client import job, observer, run_report
 from voiceman_client.chain import read_chain
+from voiceman_client.report.case import json_files
 from voiceman_client.run_log import LOG_NAME
 from voiceman_client.run_report import PERFORMANCE_SCHEMA, Observed, leak_statement, performance
 from voiceman_client.submit import Outcome, Progress
@@ -75,6 +76,10 @@ def test_failures_are_in_the_report_with_what_to_do(server, recordings, tmp_path
     assert failures[str(recordings[0])]["error"] == "RecordingUnreadableError"
     assert failures[str(recordings[0])]["why"].startswith(f"{recordings[0]}: ")
     assert read(folder)["totals"]["failed"] == 2
+
+
+def test_a_case_report_takes_it_for_no_result(results):
+    assert [path.name for path in json_files(results)] == ["0.json", "1.json", "2.json"]
 
 
 def test_a_second_run_replaces_the_report(results, recordings):
