@@ -29,6 +29,7 @@ from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.server.process import RunningServer, start
 from voiceman.server.settings import Ports, ServerSettings
 from voiceman_client.decode import decode
+from voiceman_client.report.case import json_files
 from voiceman_export.assets import fetch
 
 RECORDINGS = 30
@@ -129,7 +130,7 @@ def submit(server: RunningServer, recordings: Path, results: Path) -> dict[str, 
     memory = {side: log.stop() for side, log in logs.items()}
     if status:
         sys.exit(f"submit ended with exit code {status}")
-    written = len(list(results.glob("*.json")))
+    written = len(json_files(results))
     return {"recordings_written": written, "wall_s": round(wall_s, 1), **memory}
 
 

@@ -19,8 +19,12 @@ from voiceman_client.power_command import power
 from voiceman_client.report.command import report
 from voiceman_client.server_commands import health, models
 from voiceman_client.submit_command import submit
+from voiceman_client.watch_command import watch
 
-COMMANDS = (submit, report, explain, enroll, patterns, verify, keygen, models, health, power, cache)
+COMMANDS = (
+    *(submit, watch, report, explain, enroll, patterns, verify, keygen),
+    *(models, health, power, cache),
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -77,6 +77,7 @@ class HeatWatch:
             now: the time of day.
         """
         self.state = HeatState()
+        self.reading: Reading | None = None
         self._flight = flight
         self._sensor = sensor
         self._settings = settings
@@ -94,7 +95,7 @@ class HeatWatch:
 
     async def look(self) -> None:
         """Read the sensor, decide, tell who waits, and write it down."""
-        reading = await self._read()
+        reading = self.reading = await self._read()
         before = self.state
         self.state = state = step(before, reading, self._flight.look(), self._settings)
         self._flight.allow(state.share, state.pause_s)

@@ -134,7 +134,9 @@ def _is_known(line: Line) -> bool:
             return True
         case "result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}}:
             return True
-        case "decoded" | "result_written", _:
+        case "performance_written", {"outputs": {}}:
+            return True
+        case "decoded" | "result_written" | "performance_written", _:
             return False
         case _:
             return True

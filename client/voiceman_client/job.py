@@ -6,7 +6,7 @@ The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`) an
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,10 +18,15 @@ from voiceman_client.completeness import untold
 from voiceman_client.delivery import deliver
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
+from voiceman_client.observer import Observer
 from voiceman_client.options import Limits, OptionValues
-from voiceman_client.processing import Kept, Progress
+from voiceman_client.own_metrics import PageAddress, served
+from voiceman_client.processing import Kept
 from voiceman_client.run_log import RunLog
-from voiceman_client.submit import Outcome, Watched
+from voiceman_client.run_report import write_performance
+from voiceman_client.submit import Outcome, Submission, Watched
+from voiceman_client.telemetry import Telemetry
+from voiceman_client.vitals import Readings, Vitals
 
 if TYPE_CHECKING:
     from voiceman_client.signing import Signer
@@ -30,12 +35,8 @@ if TYPE_CHECKING:
 class Display(Protocol):
     """Shows how a run goes on."""
 
-    def step(self, step: Progress) -> None:
-        """Something went on; may come from another thread."""
-        ...
-
-    def finish(self, outcome: Outcome) -> None:
-        """A recording is finished."""
+    def show(self, vitals: Vitals) -> None:
+        """The run stands so; comes from another thread."""
         ...
 
     def say(self, message: str) -> None:
@@ -58,6 +59,7 @@ class Order:
         watched: what is looked at meanwhile.
         cache: answers of other runs.
         signer: to sign the run with.
+        own_metrics: where the client's own metrics are served.
     """
 
     recordings: Sequence[Path]
@@ -70,6 +72,7 @@ class Order:
     watched: Watched
     cache: AnswerCache | None = None
     signer: "Signer | None" = None
+    own_metrics: PageAddress = field(default_factory=PageAddress)
 
 
 @dataclass
@@ -100,57 +103,93 @@ def carry_out(
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices or the patterns cannot be used.
+        ConfigurationError: the voices, the patterns or the address of the metrics cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
+    files = _files(order)
+    telemetry = Telemetry(len(order.recordings))
+    runs: list[Submission] = []  # one, from its beginning on
+    with RunLog(order.output) as log, Ledger(order.output / LEDGER_NAME) as ledger:
+        kept = Kept(
+            ledger,
+            lambda path: log.holds(files[path].values()),
+            partial(log.append, sync=False),
+            order.cache,
+        )
+        watched = replace(order.watched, began=runs.append, retried=telemetry.retried)
+        with (
+            served(order.own_metrics, telemetry.vitals),
+            Observer(
+                telemetry,
+                order.output,
+                display.show,
+                read=lambda: runs[0].readings() if runs else Readings(),
+                states=ledger.counts,
+            ) as observer,
+            Client(order.server, order.limits) as client,
+            closing(
+                client.process_batch(
+                    order.recordings, telemetry.step, kept=kept, watched=watched, **order.options
+                )
+            ) as outcomes,
+        ):
+            _tell_missing(order, log, display, telemetry)
+            tally.failures += order.missing
+            for outcome in outcomes:
+                error = deliver(outcome, log, ledger, files[outcome.path])
+                telemetry.ended(outcome, error)
+                _count(outcome, error, tally)
+                _tell(outcome, error, display)
+                if error is None:
+                    printed(_shown(files[outcome.path]))
+                if isinstance(error, ServerUnreachableError):
+                    break
+            observer.beat()
+            observed = runs[0].observed() if runs else None
+            for path in write_performance(order.output, telemetry.course(), log, observed):
+                display.say(f"performance: {path}")
+            display.say(f"seal: {_seal(order, tally, log)}")
+
+
+def _count(outcome: Outcome, error: VoicemanError | None, tally: Tally) -> None:
+    tally.finished += 1
+    if error:
+        tally.failures.append(error)
+    elif outcome.result is None:
+        tally.recalled += 1
+
+
+def _tell(outcome: Outcome, error: VoicemanError | None, display: Display) -> None:
+    if error:
+        display.say(f"failed: {error}")
+    elif outcome.result and (line := untold(outcome.result)):
+        display.say(f"{outcome.path}: {line}")
+
+
+def _tell_missing(order: Order, log: RunLog, display: Display, telemetry: Telemetry) -> None:
+    """Arguments that name no recording are failures too."""
+    for err in order.missing:
+        telemetry.failed(err)
+        display.say(f"failed: {err}")
+        log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
+
+
+def _files(order: Order) -> dict[Path, dict[str, Path]]:
+    """The files of every recording, by format."""
     names = result_names(order.recordings, order.output, order.formats)
-    files = {
+    return {
         path: {kind: order.output / f"{name}.{kind}" for kind in order.formats}
         for path, name in names.items()
     }
-    with (
-        RunLog(order.output) as log,
-        Ledger(order.output / LEDGER_NAME) as ledger,
-        Client(order.server, order.limits) as client,
-        closing(
-            client.process_batch(
-                order.recordings,
-                display.step,
-                kept=Kept(
-                    ledger,
-                    lambda path: log.holds(files[path].values()),
-                    partial(log.append, sync=False),
-                    order.cache,
-                ),
-                watched=order.watched,
-                **order.options,
-            )
-        ) as outcomes,
-    ):
-        tally.failures += order.missing
-        for err in order.missing:
-            display.say(f"failed: {err}")
-            log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
-        for outcome in outcomes:
-            tally.finished += 1
-            display.finish(outcome)
-            error = deliver(outcome, log, ledger, files[outcome.path])
-            if error:
-                tally.failures.append(error)
-                display.say(f"failed: {error}")
-            else:
-                tally.recalled += outcome.result is None
-                printed(_shown(files[outcome.path]))
-            if outcome.result and not error and (line := untold(outcome.result)):
-                display.say(f"{outcome.path}: {line}")
-            if isinstance(error, ServerUnreachableError):
-                break
-        counts = {
-            "finished": tally.finished,
-            "given": len(order.recordings),
-            "failed": len(tally.failures),
-        }
-        display.say(f"seal: {log.seal(counts, order.signer)}")
+
+
+def _seal(order: Order, tally: Tally, log: RunLog) -> str:
+    counts = {
+        "finished": tally.finished,
+        "given": len(order.recordings),
+        "failed": len(tally.failures),
+    }
+    return log.seal(counts, order.signer)
 
 
 def _shown(files: Mapping[str, Path]) -> Path:

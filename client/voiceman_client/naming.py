@@ -10,6 +10,7 @@ from pathlib import Path
 from voiceman_client.inputs import printable
 from voiceman_client.writers import FORMATS
 
+PERFORMANCE_NAME = "performance"  # without suffix, of the report about a run
 _MAX_STEM_BYTES = 240  # file systems take names of 255; a hyphen, 8 digits and a suffix follow
 
 
@@ -24,6 +25,7 @@ def result_names(
     - recordings of this run share the stem;
     - `folder` holds a file of this stem, and no JSON result beside it says that it was made of
       this recording;
+    - the stem is that of the report about a run;
     - JSON is not among `formats`, so that the next run could not tell whose the files are.
 
     Stems too long for a file system are cut and get the digits as well. The same recording
@@ -36,6 +38,7 @@ def result_names(
         if (
             len(stem) > _MAX_STEM_BYTES
             or stems[path.stem.casefold()] > 1
+            or path.stem.casefold() == PERFORMANCE_NAME
             or "json" not in formats
             or _belongs_to_another(folder / path.stem, path)
         ):

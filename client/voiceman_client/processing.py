@@ -76,7 +76,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Progress:
-    """Something to show while recordings are worked on.
+    """Something to show while recordings are worked on; without numbers: this one is begun.
 
     Attributes:
         path: the recording.
@@ -178,6 +178,7 @@ class Processing:
         """
         windows: list[Window] = []
         duration_s = 0.0
+        self._show(Progress(path))
         try:
             recording = await self._decode(path)
             duration_s = recording.duration_s

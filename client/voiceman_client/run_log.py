@@ -9,6 +9,7 @@ The events:
     window_answered      file, channel, start and end in seconds, SHA-256 of the evidence
     summed_up            file, SHA-256 of the summary
     result_written       provenance as in the result, size and SHA-256 of every file written
+    performance_written  size and SHA-256 of the files of the performance report
     recording_failed     file or argument, why, and SHA-256 where the file itself is the reason
     run_finished         counts, and every file of the folder with size and SHA-256: the seal
     run_signed           public key and signature of the seal (Ed25519)
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # only who signs needs the package cryptography
     from voiceman_client.signing import Signer
 
 LOG_NAME = "run_log.jsonl"
+OUTPUT_EVENTS = ("result_written", "performance_written")  # that name files
 SEALS = ("run_finished", "run_signed")  # events that a folder may rest after
 
 
@@ -116,6 +118,15 @@ class RunLog:
 
     def written(self, provenance: Mapping[str, Any], files: Sequence[Written]) -> None:
         """Say that the files of a result were written; see `append` for errors."""
+        self._outputs_written("result_written", {"provenance": provenance}, files)
+
+    def performance_written(self, files: Sequence[Written]) -> None:
+        """Say that the report about a run was written; see `append` for errors."""
+        self._outputs_written("performance_written", {}, files)
+
+    def _outputs_written(
+        self, event: str, facts: Mapping[str, Any], files: Sequence[Written]
+    ) -> None:
         outputs = {
             os.path.relpath(file.path, self._folder): {
                 "size_bytes": file.size_bytes,
@@ -123,7 +134,7 @@ class RunLog:
             }
             for file in files
         }
-        self.append("result_written", {"provenance": provenance, "outputs": outputs})
+        self.append(event, {**facts, "outputs": outputs})
         self._outputs |= outputs
 
     def holds(self, files: Iterable[Path]) -> bool:
@@ -191,7 +202,7 @@ def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
     return {
         name: facts
         for line in lines
-        if line.event == "result_written"
+        if line.event in OUTPUT_EVENTS
         for name, facts in line.facts["outputs"].items()
     }
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from voiceman.errors import RecordingError, VoicemanError
@@ -17,7 +17,7 @@ from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings
 from voiceman_client.heat_watch import HeatWatch, watching
 from voiceman_client.intake import Intake
-from voiceman_client.memory_watch import MemoryWatch
+from voiceman_client.memory_watch import MemoryFacts, MemoryWatch
 from voiceman_client.options import Limits
 from voiceman_client.pacing import Bounds, Signals
 from voiceman_client.processing import Asked, Kept, Processing, Progress
@@ -26,6 +26,7 @@ from voiceman_client.sensors import NoSensor, Sensor
 from voiceman_client.server_load import MetricsPage, ServerLoad
 from voiceman_client.steering import Steering
 from voiceman_client.transport import Server
+from voiceman_client.vitals import Observed, Readings
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Watched:
         temperature_log: file for every reading; None: none.
         metrics: the server's page; None: it is not looked at.
         memory: of this machine.
+        began: called with the run before anything is sent, to look at it meanwhile.
+        retried: called when a request is sent again.
     """
 
     sensor: Sensor = field(default_factory=NoSensor)
@@ -65,6 +68,8 @@ class Watched:
     temperature_log: Path | None = None
     metrics: MetricsPage | None = None
     memory: MemoryWatch = field(default_factory=MemoryWatch)
+    began: Callable[["Submission"], None] = lambda _: None
+    retried: Callable[[], None] = lambda: None
 
 
 class Submission:
@@ -101,8 +106,25 @@ class Submission:
         self.steering = Steering(self.flight, Bounds(limits.in_flight), self._sense)
         self.heat: HeatWatch | None = None
         self.load: ServerLoad | None = None
-        server.refused = self.steering.refused
+        self._facts: MemoryFacts | None = None
+        server.refused = self._refused
         server.answered = self.steering.answered
+
+    def readings(self) -> Readings:
+        """How load, memory and heat were at the last look; from any thread."""
+        facts, load = self._facts, self.load
+        reading = self.heat.reading if self.heat else None
+        return Readings(
+            in_flight=self.flight.admission.in_flight,
+            allowed=self.flight.admission.slots,
+            waiting=self.flight.waiting,
+            queue_depth=load.waiting if load else None,
+            temperature_celsius=reading and reading.temperature_celsius,
+            gpu_utilisation=reading and reading.utilisation,
+            memory_share=self._memory_share(),
+            process_bytes=facts and facts["process"],
+            heat=str(self.heat.state.mode) if self.heat else "",
+        )
 
     async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
         """The outcomes, each as soon as its recording is finished; close it with `aclose`.
@@ -167,22 +189,37 @@ class Submission:
                 self._watched.heat,
                 path=self._watched.temperature_log,
             ) as self.heat:
+                self._watched.began(self)
                 yield
         finally:
             steering.cancel()
             await asyncio.gather(steering, return_exceptions=True)
 
     async def _sense(self) -> Signals:
-        memory = self._watched.memory
-        await asyncio.to_thread(memory.look)
-        self.intake.hold(held=memory.full)
+        self._facts = await asyncio.to_thread(self._watched.memory.look)
+        self.intake.hold(held=self._watched.memory.full)
         load = self.load = await self._watched.metrics.load() if self._watched.metrics else None
-        shares = [memory.share, load and load.gpu_memory_share]
         return Signals(
             waiting=self.intake.backlog + (load.waiting if load else 0),
             long_share=self.intake.long_share,
             slots=(load and load.slots) or _SLOTS,
-            memory_share=max((share for share in shares if share is not None), default=None),
+            memory_share=self._memory_share(),
+        )
+
+    def _memory_share(self) -> float | None:
+        shares = (self._watched.memory.share, self.load and self.load.gpu_memory_share)
+        return max((share for share in shares if share is not None), default=None)
+
+    def _refused(self) -> None:
+        self._watched.retried()
+        self.steering.refused()
+
+    def observed(self) -> Observed:
+        """What heat and memory were like over the run."""
+        growths = self._watched.memory.growths()
+        return Observed(
+            heat=dict(self.heat.report()) if self.heat else None,
+            memory_growth={name: asdict(growth) for name, growth in growths.items()},
         )
 
     async def _outcome(self, processing: Processing, path: Path, ticket: int) -> Outcome:

@@ -16,13 +16,14 @@ from voiceman_client.cache_size import open_cache
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.command_line import exit_code, server_option
 from voiceman_client.cores import read_cores
+from voiceman_client.dashboard import Dashboard
 from voiceman_client.heat import HeatSettings, Policy
 from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.inputs import find_recordings
 from voiceman_client.job import Order, Tally, carry_out
 from voiceman_client.names_parameter import Names
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
-from voiceman_client.progress import ProgressDisplay
+from voiceman_client.own_metrics import PageAddress
 from voiceman_client.sensors import choose_sensor
 from voiceman_client.server_load import MetricsPage, metrics_address
 from voiceman_client.submit import Watched
@@ -169,6 +170,20 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Private key to sign the run with; see `keygen`.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=PageAddress.port,
+    show_default=True,
+    help="TCP port of a page of metrics about this run, for Prometheus; 0: none.",
+)
+@click.option(
+    "--metrics-host",
+    default=PageAddress.host,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address that this page is served at.",
+)
 @click.pass_context
 def submit(
     context: click.Context,
@@ -187,6 +202,8 @@ def submit(
     heat_sensor: str,
     heat_policy: Policy,
     cache_size_gb: float | None,
+    metrics_port: int,
+    metrics_host: str,
     **options: Unpack[OptionValues],
 ) -> None:
     """Transcribe and analyse recordings.
@@ -216,8 +233,9 @@ def submit(
             ),
             open_cache(cache_size_gb),
             signer,
+            PageAddress(metrics_port, metrics_host),
         )
-        with ProgressDisplay(len(recordings)) as display:
+        with Dashboard() as display:
             carry_out(order, display, _print_path, tally)
     except ConfigurationError as err:
         raise click.UsageError(str(err)) from err

@@ -8,8 +8,12 @@ from pathlib import Path
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
 from voiceman_client.documents import Document, read_json, result_in, shown
+from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
 from voiceman_client.report.view import CategoryCount, View, reason_of_score
+from voiceman_client.vitals_file import VITALS_NAME
+
+_OF_THE_RUN = {f"{PERFORMANCE_NAME}.json", VITALS_NAME}
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,17 @@ class Case:
 def json_files(folder: Path) -> list[Path]:
     """Every `*.json` of a folder, not of those inside it, by name.
 
+    What a run says of itself is left out.
+
     Raises:
         ResultUnreadableError: the folder cannot be listed.
     """
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix == ".json" and path.name not in _OF_THE_RUN
+        )
     except OSError as err:
         raise ResultUnreadableError(f"{folder}: cannot be listed ({err.strerror})") from err
 
