@@ -121,6 +121,7 @@ def carry_out(
                     lambda path: log.holds(files[path].values()),
                     partial(log.append, sync=False),
                     order.cache,
+                    log.knows,
                 ),
                 watched=order.watched,
                 **order.options,
