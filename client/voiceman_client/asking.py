@@ -10,11 +10,11 @@ import numpy as np
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import VoicemanError
 from voiceman.options import WindowOptions
-from voiceman_client.ledger import WindowAnswer
 from voiceman_client.options import SubmitOptions
 from voiceman_client.planning import LocalTurn, Window
 from voiceman_client.result import Heard
 from voiceman_client.transport import Server, read_array, read_text
+from voiceman_client.window_answer import WindowAnswer
 
 
 async def hear(

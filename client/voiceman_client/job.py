@@ -115,6 +115,7 @@ def carry_out(
             lambda path: log.holds(files[path].values()),
             partial(log.append, sync=False),
             order.cache,
+            log.knows,
         )
         watched = replace(order.watched, began=runs.append, retried=telemetry.retried)
         with (

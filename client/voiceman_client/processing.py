@@ -29,6 +29,8 @@ from voiceman_client.result import Heard, Made, Result, assemble
 from voiceman_client.server_weights import ServerWeights
 from voiceman_client.transport import Server
 from voiceman_client.voices import Voice
+from voiceman_client.window_answer import WindowAnswer
+from voiceman_client.windows import Span
 
 # Called with every step of a run and its facts, for a log; see `voiceman_client.run_log`.
 Note = Callable[[str, Mapping[str, Any]], object]
@@ -66,12 +68,15 @@ class Kept:
         is_kept: whether the files of a recording that the ledger calls completed are there.
         note: called with every step.
         cache: answers of other runs; None: they are asked for again.
+        is_logged: whether the log knows a hash of an answer or a plan that is in the ledger; what
+            it does not know is asked for again.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
     is_kept: Callable[[Path], bool] = lambda _: False
     note: Note = keep_no_log
     cache: AnswerCache | None = None
+    is_logged: Callable[[str], bool] = lambda _: True
 
 
 @dataclass(frozen=True)
@@ -158,9 +163,9 @@ class Processing:
         decoded, answers = found
         note = self._noting(decoded)
         note("decoded", sha256=decoded.source.sha256, pcm_sha256=decoded.pcm_sha256, cached=True)
-        await self._begin(path, decoded)
+        work = await self._begin(path, decoded)
         for item in answers.heard:
-            _note_answer(note, item)
+            note("window_answered", **_facts_of(item, work))
         if answers.summary_text is not None:
             note("summed_up", summary_sha256=_sha256(answers.summary_text))
         self._show(Progress(path, planned_s=decoded.duration_s, done_s=decoded.duration_s))
@@ -188,9 +193,20 @@ class Processing:
         finally:
             self._intake.prepared(ticket, len(windows), duration_s)
         note = self._noting(recording)
-        note("speech_found", windows=len(windows))
+        note("speech_found", windows=len(windows), plan_sha256=_plan_sha256(work, planned))
         share = duration_s / planned.seconds if planned.seconds else 0.0
-        known = await asyncio.to_thread(self._kept.ledger.answers, work)
+        known = await self._known(work, note)
+
+        def heard_in(window: Window, answer: WindowAnswer) -> Heard:
+            evidence = json.loads(answer.evidence)
+            heard = Heard(window.span, window.channel, evidence, answer.evidence, answer.embeddings)
+            note("window_answered", **_facts_of(heard, work))
+            return heard
+
+        def keep(window: Window, answer: WindowAnswer) -> Heard:
+            # In one go, for who is cancelled in between: what no log knows is asked for again.
+            ledger = self._kept.ledger
+            return heard_in(window, ledger.keep_answer(work, window.channel, window.span, answer))
 
         async def hear_once(window: Window) -> Heard:
             answer = known.get((window.channel, window.span))
@@ -198,13 +214,10 @@ class Processing:
                 async with self._flight.window(window.span.seconds):
                     self._intake.sent(ticket)
                     answer = await hear(self._server, window, self._asked.options, *self._how)
-                keep = self._kept.ledger.keep_answer
-                answer = await asyncio.to_thread(keep, work, window.channel, window.span, answer)
+                heard = await asyncio.to_thread(keep, window, answer)
             else:
                 self._intake.sent(ticket)
-            evidence = json.loads(answer.evidence)
-            heard = Heard(window.span, window.channel, evidence, answer.evidence, answer.embeddings)
-            _note_answer(note, heard)
+                heard = heard_in(window, answer)
             self._show(Progress(path, done_s=share * window.span.seconds))
             return heard
 
@@ -249,10 +262,19 @@ class Processing:
 
     async def _plan(self, path: Path, recording: Recording, work: str) -> Plan:
         planned = await asyncio.to_thread(self._kept.ledger.plan, work)
-        if planned is None:
+        if planned is None or not self._kept.is_logged(_plan_sha256(work, planned)):
             planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
         await asyncio.to_thread(self._kept.ledger.keep_plan, path, work, planned)
         return planned
+
+    async def _known(
+        self, work: str, note: Callable[..., None]
+    ) -> dict[tuple[int | None, Span], WindowAnswer]:
+        """The answers of earlier runs, without those that are not what they were."""
+        ledger, is_logged = self._kept.ledger, self._kept.is_logged
+        for channel, span in await asyncio.to_thread(ledger.forget_doubtful, work, is_logged):
+            note("answer_doubted", channel=channel, start=span.start_s, end=span.end_s)
+        return await asyncio.to_thread(ledger.answers, work)
 
     async def _sum_up(self, heard: Sequence[Heard], planned: Plan) -> Answers:
         turns = tuple(planned.local_turns())
@@ -284,14 +306,19 @@ class Processing:
         return note
 
 
-def _note_answer(note: Callable[..., None], heard: Heard) -> None:
-    note(
-        "window_answered",
-        channel=heard.channel,
-        start=heard.span.start_s,
-        end=heard.span.end_s,
-        evidence_sha256=_sha256(heard.evidence_text),
-    )
+def _facts_of(heard: Heard, work: str) -> dict[str, Any]:
+    answer = WindowAnswer(heard.evidence_text, heard.embeddings)
+    return {
+        "channel": heard.channel,
+        "start": heard.span.start_s,
+        "end": heard.span.end_s,
+        "evidence_sha256": _sha256(heard.evidence_text),
+        "answer_sha256": answer.sha256(work, heard.channel, heard.span),
+    }
+
+
+def _plan_sha256(work: str, planned: Plan) -> str:
+    return sha256_of_json([work, planned.to_json()])
 
 
 def _sha256(text: str) -> str:

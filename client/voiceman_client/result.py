@@ -175,33 +175,19 @@ def assemble(
         voices: enrolled ones to compare the speakers with; None: nobody is compared.
         weights: by model, of those that found the windows.
     """
-    speakers = iter(summary["utterance_speakers"] if summary else ())
-    assessments = iter(summary["utterance_assessments"] if summary else ())
-    windows: list[ResultWindow] = []
-    utterances: list[Utterance] = []
-    segments: list[ResultSegment] = []
-    flags: list[Flag] = list(recording.flags)
-    for item in heard:
-        spoken = [
-            _utterance(found, item, next(speakers), next(assessments))
-            for found in item.evidence["utterances"]
-        ]
-        utterances += spoken
-        windows.append(_window(item, spoken))
-        segments += [_segment(found, item, spoken) for found in item.evidence["segments"]]
-        flags += [_shifted(flag, item.span) for flag in item.evidence["flags"]]
+    joined = _join(heard, summary)
+    segments = sorted(joined.segments, key=_when)
+    flags = [*recording.flags, *joined.flags]
     if not heard:
         flags.append(
             Flag(kind="no_speech", start=0.0, end=round(recording.duration_s, _DIGITS), detail="")
         )
-    segments.sort(key=_when)
-    utterances.sort(key=_when)
     return Result(
         schema=RESULT_SCHEMA,
         language=_language(heard),
         segments=segments,
         word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
-        utterances=utterances,
+        utterances=sorted(joined.utterances, key=_when),
         speakers=_speakers(heard, summary, voices) if summary else [],
         speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
@@ -209,7 +195,7 @@ def assemble(
         score=summary["score"]
         if summary
         else Score(value=None, coverage=0.0, components=[], evidence=[]),
-        windows=sorted(windows, key=_when),
+        windows=sorted(joined.windows, key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
         notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
@@ -219,6 +205,33 @@ def assemble(
             _models(made, [*(item.evidence for item in heard), summary], weights or {}),
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What all windows say, in times of the recording; window by window."""
+
+    windows: list[ResultWindow] = field(default_factory=list[ResultWindow])
+    utterances: list[Utterance] = field(default_factory=list[Utterance])
+    segments: list[ResultSegment] = field(default_factory=list[ResultSegment])
+    flags: list[Flag] = field(default_factory=list[Flag])
+
+
+def _join(heard: Sequence[Heard], summary: Summary | None) -> _Joined:
+    speakers = iter(summary["utterance_speakers"] if summary else ())
+    assessments = iter(summary["utterance_assessments"] if summary else ())
+    joined = _Joined()
+    for item in heard:
+        evidence = item.evidence
+        spoken = [
+            _utterance(found, item, next(speakers), next(assessments))
+            for found in evidence["utterances"]
+        ]
+        joined.utterances.extend(spoken)
+        joined.windows.append(_window(item, spoken))
+        joined.segments.extend(_segment(found, item, spoken) for found in evidence["segments"])
+        joined.flags.extend(_shifted(flag, item.span) for flag in evidence["flags"])
+    return joined
 
 
 def _provenance(

@@ -5,8 +5,11 @@ The events:
 
     run_started          version, options, server and models (versions, hashes of configurations)
     decoded              file, SHA-256 of it and of the decoded sound
-    speech_found         file, number of its windows
-    window_answered      file, channel, start and end in seconds, SHA-256 of the evidence
+    speech_found         file, number of its windows, SHA-256 of where they are
+    window_answered      file, channel, start and end in seconds, SHA-256 of the evidence, and of
+                         all of the answer with what it answers
+    answer_doubted       file, channel, start and end: the ledger had another answer than the log
+                         knows, it is asked for again
     summed_up            file, SHA-256 of the summary
     result_written       provenance as in the result, size and SHA-256 of every file written
     performance_written  size and SHA-256 of the files of the performance report
@@ -18,6 +21,9 @@ The events:
 
 Files that are written are named relative to the folder, recordings as in `provenance`. The hash
 of the last `run_finished` is the seal of everything before it.
+
+What a later run takes from the ledger instead of asking again must be in the log (`knows`): so the
+chain protects the ledger too, which changes as runs go on and which no seal lists.
 """
 
 import fcntl
@@ -114,6 +120,7 @@ class RunLog:
                 ) from err
             self._size += len(content)
             self._next, self._previous = line.sequence + 1, line.sha256
+            self._known |= _hashes_in(line)
             return line
 
     def written(self, provenance: Mapping[str, Any], files: Sequence[Written]) -> None:
@@ -136,6 +143,10 @@ class RunLog:
         }
         self.append(event, {**facts, "outputs": outputs})
         self._outputs |= outputs
+
+    def knows(self, sha256: str) -> bool:
+        """Whether a line says this hash of an answer (`window_answered`) or of a plan."""
+        return sha256 in self._known
 
     def holds(self, files: Iterable[Path]) -> bool:
         """Whether the log knows these files and they are there, as long as it says."""
@@ -188,6 +199,7 @@ class RunLog:
         self._size = self.path.stat().st_size - len(chain.torn)
         self._next, self._previous = len(chain.lines), chain.last
         self._outputs = outputs_of(chain.lines)
+        self._known: set[str] = set().union(*map(_hashes_in, chain.lines))
         if chain.torn:
             os.ftruncate(self._file, self._size)
             digest = hashlib.sha256(chain.torn).hexdigest()
@@ -205,6 +217,12 @@ def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
         if line.event in OUTPUT_EVENTS
         for name, facts in line.facts["outputs"].items()
     }
+
+
+def _hashes_in(line: Line) -> set[str]:
+    names = {"window_answered": "answer_sha256", "speech_found": "plan_sha256"}
+    found = line.facts.get(names.get(line.event, ""))
+    return {found} if isinstance(found, str) else set()
 
 
 def _write(file: int, content: bytes) -> None:
