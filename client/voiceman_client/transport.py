@@ -21,6 +21,7 @@ from voiceman.contracts import MODELS, Tensor
 from voiceman.errors import (
     DeadlineExceededError,
     InvalidRequestError,
+    PastDeadlineError,
     QueueFullError,
     ServerError,
     ServerNotReadyError,
@@ -103,6 +104,8 @@ class Server:
                 if again >= min(deadline, away_since + self._away_s):
                     raise
                 self.refused()
+            except PastDeadlineError:  # nothing was lost
+                raise
             except DeadlineExceededError:
                 if time.monotonic() >= deadline:
                     raise
@@ -198,7 +201,8 @@ def to_error(
     else:
         late = ""
     if late:
-        return DeadlineExceededError(f"{where}{late}; raise --timeout or lower --in-flight")
+        kind = PastDeadlineError if "deadline passed" in message else DeadlineExceededError
+        return kind(f"{where}{late}; raise --timeout or lower --in-flight")
     if "INVALID_ARGUMENT" in status:
         return InvalidRequestError(f"{where}{message}")
     # gRPC calls a message above its limit RESOURCE_EXHAUSTED too; that one never fits.
