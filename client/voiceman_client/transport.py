@@ -66,7 +66,7 @@ class Server:
         self.grpc = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self.refused: Callable[[], None] = _ignore  # called when a call is to be sent again
         self.answered: Callable[[], None] = _ignore
-        self._audio = SharedAudio(self.grpc)
+        self.audio = SharedAudio(self.grpc)
         self._away_s = away_s
         self._answers_s: defaultdict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=_REMEMBERED)
@@ -74,7 +74,7 @@ class Server:
 
     def close(self) -> None:
         """Close the connection; calls in flight fail."""
-        self._audio.close()
+        self.audio.close()
         self.grpc.close()
 
     async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
@@ -129,22 +129,22 @@ class Server:
         waveform = inputs.get(WAVEFORM.name)
         region = None
         if isinstance(waveform, np.ndarray):
-            region = await self._audio.lend(waveform)
+            region = await self.audio.lend(waveform)
         if region is None:
             return await self._call(model, to_tensors(model, inputs), timeout_s)
         try:
             answer = await self._call(model, to_tensors(model, inputs, region), timeout_s)
         except (ServerError, InvalidRequestError) as err:
-            self._audio.leave(region)
+            self.audio.leave(region)
             if region.name not in str(err):
                 raise
             # The server does not know it: it was started anew.
-            self._audio.forget(region)
+            self.audio.forget(region)
             return await self._call(model, to_tensors(model, inputs), timeout_s)
         except BaseException:
-            self._audio.leave(region)
+            self.audio.leave(region)
             raise
-        self._audio.give_back(region)
+        self.audio.give_back(region)
         return answer
 
     async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:

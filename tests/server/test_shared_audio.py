@@ -173,7 +173,7 @@ def test_a_region_rests_as_long_as_a_lost_request_reads_it(running, connect):
         assert await add(server, sound(1000, 4)) == [1000, 4000]
         assert set(files()) > used  # none of the two was taken
         await asyncio.sleep(2.5)
-        server._audio._free.clear()
+        server.audio._free.clear()
         assert await add(server, sound(1000, 5)) == [1000, 5000]
         assert len(files()) == len(used) + 1  # one of the two was
 
@@ -205,6 +205,6 @@ asyncio.run(play())
     child.stdout.close()
     assert len(left) == 1
     server = connect(running)
-    asyncio.run(server._audio.lend(sound(10)))
+    asyncio.run(server.audio.lend(sound(10)))
     assert files(pid=child.pid) == []
     server.close()
