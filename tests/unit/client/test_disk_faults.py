@@ -16,8 +16,8 @@ import disk_runs
 import pytest
 
 HERE = Path(disk_runs.__file__).parent
-# Every change in every way takes a quarter of an hour: VOICEMAN_FAULTS_STEP=1.
-STEP = int(os.environ.get("VOICEMAN_FAULTS_STEP", "40"))
+# Every change in every way takes a quarter of an hour: DISK_FAULTS_STEP=1.
+STEP = int(os.environ.get("DISK_FAULTS_STEP", "40"))
 
 
 @pytest.fixture(scope="session")
