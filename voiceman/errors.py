@@ -24,6 +24,7 @@
         ├── ServerNotReadyError        it answers, but its models do not work yet
         ├── QueueFullError             the server's queue is full; try again later
         ├── DeadlineExceededError      no answer in the time allowed
+        │   └── PastDeadlineError          the server found it late, by its own clock
         └── RequestCancelledError      the caller did not wait for the answer
 
 A message names the file, the value and the limit, and what to do about it.
@@ -124,6 +125,10 @@ class QueueFullError(ServerError):
 
 class DeadlineExceededError(ServerError):
     """No answer came in the time allowed."""
+
+
+class PastDeadlineError(DeadlineExceededError):
+    """The server found the deadline of a request passed; its clock may be another."""
 
 
 class RequestCancelledError(ServerError):

@@ -22,7 +22,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -159,11 +159,15 @@ class Ledger:
     def close(self) -> None:
         """Close the database; one that no recording ever came into is removed."""
         with self._lock:
-            used = self._database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
+            try:
+                used = self._database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
+            except sqlite3.Error:  # a disk that fails; what is there stays
+                used = True
             self._database.close()
         if self._path and not used:
-            for name in LEDGER_FILES:
-                self._path.with_name(name).unlink(missing_ok=True)
+            with suppress(OSError):  # an empty one does no harm
+                for name in LEDGER_FILES:
+                    self._path.with_name(name).unlink(missing_ok=True)
 
     def expect(self, paths: Sequence[Path]) -> None:
         """Say which recordings a run was given; those that were not finished are PENDING again."""

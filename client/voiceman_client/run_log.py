@@ -31,6 +31,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,8 @@ class RunLog:
         self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
     ) -> None:
         if not self._size:
-            self.path.unlink(missing_ok=True)  # nothing came of the run
+            with suppress(OSError):  # nothing came of the run; an empty log is none
+                self.path.unlink()
         os.close(self._file)
 
     def append(self, event: str, facts: Mapping[str, Any], *, sync: bool = True) -> Line:
@@ -103,17 +105,19 @@ class RunLog:
             sync: wait until the disk has it; without, it outlives this process only.
 
         Raises:
-            ResultNotWrittenError: the disk is full; the log is as it was before.
+            ResultNotWrittenError: the disk is full, or fails; the log is as it was before.
         """
         with self._lock:
             now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             content, line = write_line(self._next, now, event, facts, self._previous)
             try:
+                self._cut()
                 _write(self._file, content)
                 if sync:
                     os.fsync(self._file)
             except OSError as err:
-                os.ftruncate(self._file, self._size)
+                with suppress(OSError):  # a dead disk: the next line, or the next run, sees to it
+                    self._cut()
                 raise ResultNotWrittenError(
                     f"{self.path}: {len(content)} bytes could not be written ({err.strerror}); "
                     "make room"
@@ -173,6 +177,11 @@ class RunLog:
         if signer:
             self.append("run_signed", asdict(signer.sign(seal)))
         return seal
+
+    def _cut(self) -> None:
+        """Take away what a line left that could not be written."""
+        if os.fstat(self._file).st_size > self._size:
+            os.ftruncate(self._file, self._size)
 
     def _claim(self) -> None:
         busy = RunLogError(

@@ -17,15 +17,17 @@ import numpy.typing as npt
 from tritonclient.grpc import InferenceServerClient, InferInput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from voiceman.contracts import MODELS, Tensor
+from voiceman.contracts import MODELS, WAVEFORM, Tensor
 from voiceman.errors import (
     DeadlineExceededError,
     InvalidRequestError,
+    PastDeadlineError,
     QueueFullError,
     ServerError,
     ServerNotReadyError,
     ServerUnreachableError,
 )
+from voiceman_client.shared_audio import Region, SharedAudio
 
 DEFAULT_SERVER = "127.0.0.1:8001"
 MAX_MESSAGE_BYTES = 64 << 20  # the largest request, a recording's evidence, is a few MB per hour
@@ -64,6 +66,7 @@ class Server:
         self.grpc = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self.refused: Callable[[], None] = _ignore  # called when a call is to be sent again
         self.answered: Callable[[], None] = _ignore
+        self.audio = SharedAudio(self.grpc)
         self._away_s = away_s
         self._answers_s: defaultdict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=_REMEMBERED)
@@ -71,6 +74,7 @@ class Server:
 
     def close(self) -> None:
         """Close the connection; calls in flight fail."""
+        self.audio.close()
         self.grpc.close()
 
     async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
@@ -89,13 +93,12 @@ class Server:
             ServerError, InvalidRequestError: see `to_error`.
         """
         deadline = time.monotonic() + timeout_s
-        tensors = to_tensors(model, inputs)
         delay_s, away_since = _FIRST_DELAY_S, None
         patience_s = self._patience_s(model)
         while True:
             began = time.monotonic()
             try:
-                answer = await self._call(model, tensors, min(deadline - began, patience_s))
+                answer = await self._attempt(model, inputs, min(deadline - began, patience_s))
             except _RETRIED:
                 away_since = away_since or began
                 pause_s = delay_s * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
@@ -103,6 +106,8 @@ class Server:
                 if again >= min(deadline, away_since + self._away_s):
                     raise
                 self.refused()
+            except PastDeadlineError:  # nothing was lost
+                raise
             except DeadlineExceededError:
                 if time.monotonic() >= deadline:
                     raise
@@ -118,6 +123,29 @@ class Server:
     def _patience_s(self, model: str) -> float:
         slowest_s = max(self._answers_s[model], default=math.inf)
         return max(_LEAST_PATIENCE_S, _SLOWER * slowest_s)
+
+    async def _attempt(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
+        """Call a model once, with its sound in shared memory where that is possible."""
+        waveform = inputs.get(WAVEFORM.name)
+        region = None
+        if isinstance(waveform, np.ndarray):
+            region = await self.audio.lend(waveform)
+        if region is None:
+            return await self._call(model, to_tensors(model, inputs), timeout_s)
+        try:
+            answer = await self._call(model, to_tensors(model, inputs, region), timeout_s)
+        except (ServerError, InvalidRequestError) as err:
+            self.audio.leave(region)
+            if region.name not in str(err):
+                raise
+            # The server does not know it: it was started anew.
+            self.audio.forget(region)
+            return await self._call(model, to_tensors(model, inputs), timeout_s)
+        except BaseException:
+            self.audio.leave(region)
+            raise
+        self.audio.give_back(region)
+        return answer
 
     async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:
         loop = asyncio.get_running_loop()
@@ -149,15 +177,24 @@ def _ignore() -> None:
     """Nobody wants to know."""
 
 
-def to_tensors(model: str, inputs: Arrays) -> list[InferInput]:
-    """The request's tensors, with the batch dimension, as the contract says."""
+def to_tensors(model: str, inputs: Arrays, shared: Region | None = None) -> list[InferInput]:
+    """The request's tensors, with the batch dimension, as the contract says.
+
+    Args:
+        model: a name in `voiceman.contracts.MODELS`.
+        inputs: see `Server.infer`.
+        shared: where WAVEFORM is; None: in the request.
+    """
     tensors: list[InferInput] = []
     for tensor in MODELS[model].inputs:
         if tensor.name not in inputs:
             continue
         array = _array(tensor, inputs[tensor.name])[np.newaxis]
         sent = InferInput(tensor.name, list(array.shape), tensor.dtype)
-        sent.set_data_from_numpy(array)
+        if shared and tensor.name == WAVEFORM.name:
+            sent.set_shared_memory(shared.name, array.nbytes)
+        else:
+            sent.set_data_from_numpy(array)
         tensors.append(sent)
     return tensors
 
@@ -198,7 +235,8 @@ def to_error(
     else:
         late = ""
     if late:
-        return DeadlineExceededError(f"{where}{late}; raise --timeout or lower --in-flight")
+        kind = PastDeadlineError if "deadline passed" in message else DeadlineExceededError
+        return kind(f"{where}{late}; raise --timeout or lower --in-flight")
     if "INVALID_ARGUMENT" in status:
         return InvalidRequestError(f"{where}{message}")
     # gRPC calls a message above its limit RESOURCE_EXHAUSTED too; that one never fits.

@@ -5,6 +5,7 @@ from tritonclient.utils import InferenceServerException
 
 from voiceman.errors import (
     DeadlineExceededError,
+    PastDeadlineError,
     QueueFullError,
     ServerError,
     ServerUnreachableError,
@@ -16,7 +17,7 @@ from voiceman_client.transport import _RETRIED, to_error
     ("status", "message", "kind"),
     [
         ("StatusCode.UNAVAILABLE", "Request timeout expired", DeadlineExceededError),
-        ("StatusCode.INTERNAL", "whisper: the deadline passed 2 s ago", DeadlineExceededError),
+        ("StatusCode.INTERNAL", "whisper: the deadline passed 2 s ago", PastDeadlineError),
         ("StatusCode.UNAVAILABLE", "failed to connect to all addresses", ServerUnreachableError),
     ],
 )
