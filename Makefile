@@ -34,7 +34,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-alignment bench-heat check-preparation fuzz-decode gpu-check learn-cues lock clean
+	bench-alignment bench-heat check-preparation fuzz-decode test-faults gpu-check learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -115,6 +115,9 @@ check-preparation: export  ## error rate with and without offset, level and nois
 
 fuzz-decode: install  ## broken media files (COUNT=200000) through real decoder processes
 	$(BIN)/python -m perf.fuzz_decode --count $(COUNT)
+
+test-faults: export  ## over 200 processes killed at random moments while jobs run: nothing lost or changed
+	$(BIN)/python -m perf.faults
 
 gpu-check:  ## parity, speed and memory of Whisper and the voice networks on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check

@@ -40,7 +40,9 @@ COMMAND = "python -m perf.thirty_recordings"
 CLIENT = Path(sys.executable).with_name("voiceman-client")
 
 
-def cut_recordings(folder: Path) -> float:
+def cut_recordings(
+    folder: Path, count: int = RECORDINGS, lengths_s: tuple[float, float] = LENGTHS_S
+) -> float:
     """Write the recordings into a folder; returns their seconds in all."""
     sources = [
         *sorted(fetch("korean-calls").rglob("*.wav")),
@@ -48,9 +50,9 @@ def cut_recordings(folder: Path) -> float:
     ]
     choice = random.Random(SEED)
     total_s = 0.0
-    for number in range(RECORDINGS):
+    for number in range(count):
         sound = decode(choice.choice(sources), "mix").waveforms[0]
-        samples = min(len(sound), int(choice.uniform(*LENGTHS_S) * SAMPLE_RATE_HZ))
+        samples = min(len(sound), int(choice.uniform(*lengths_s) * SAMPLE_RATE_HZ))
         at = choice.randint(0, len(sound) - samples)
         with wave.open(str(folder / f"{number:02}.wav"), "wb") as file:
             file.setnchannels(1)

@@ -28,7 +28,9 @@ from voiceman_client.decoder_messages import (
 from voiceman_client.decoder_worker import WorkerSetup
 
 _BUFFER_BYTES = 1 << 20
+_ATTEMPTS = 3  # at a file whose worker somebody else killed
 _DYING_S = 2.0  # for a worker that is about to end, to do so by itself
+_ENDED = (asyncio.IncompleteReadError, ConnectionError)  # what a worker's end looks like
 _STARTUP = (sys.executable, "-c", "from voiceman_client.decoder_worker import main; main()")
 
 
@@ -87,6 +89,9 @@ class DecoderPool:
     ) -> Recording:
         """Decode one file in a worker.
 
+        A worker that was killed is no fault of the file: whoever is short of memory kills what is
+        largest. The file is tried again, but not for ever, since it may be why memory was short.
+
         Args:
             path: the file.
             channels: see `voiceman_client.decode.decode`.
@@ -98,22 +103,28 @@ class DecoderPool:
                 file or answered nonsense.
         """
         async with self._free:
-            worker = await self._next_worker()
-            try:
-                recording = await self._ask(worker, path, channels, show)
-            except errors.RecordingError:
-                self._idle.append(worker)
-                raise
-            except (*BROKEN_ANSWER, TimeoutError) as err:
-                code = await _end(worker)
-                self._all.discard(worker)
-                raise self._explained(path, err, code) from err
-            except BaseException:  # cancelled or unforeseen, in the middle of an answer
-                if worker.returncode is None:
-                    worker.kill()
-                raise
-            self._idle.append(worker)
-            return recording
+            attempts = _ATTEMPTS
+            while True:
+                worker = await self._next_worker()
+                try:
+                    recording = await self._ask(worker, path, channels, show)
+                except errors.RecordingError:
+                    self._idle.append(worker)
+                    raise
+                except (*BROKEN_ANSWER, TimeoutError) as err:
+                    code = await _end(worker)
+                    self._all.discard(worker)
+                    attempts -= 1
+                    killed = code == -signal.SIGKILL and isinstance(err, _ENDED)
+                    if not (killed and attempts):
+                        raise self._explained(path, err, code) from err
+                except BaseException:  # cancelled or unforeseen, in the middle of an answer
+                    if worker.returncode is None:
+                        worker.kill()
+                    raise
+                else:
+                    self._idle.append(worker)
+                    return recording
 
     async def _next_worker(self) -> Process:
         while self._idle:
@@ -160,7 +171,7 @@ class DecoderPool:
                 f"{self._limits.start_s:g} s, {self._limits.s_per_mb:g} s per MB and one for "
                 f"{self._limits.least_speed:g} s of sound; convert it with another program"
             )
-        if isinstance(err, asyncio.IncompleteReadError | ConnectionError):
+        if isinstance(err, _ENDED):
             return errors.RecordingUnreadableError(
                 f"{path}: the decoder crashed on it (exit status {code}); "
                 "convert it with another program and try again"

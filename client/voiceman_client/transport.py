@@ -27,6 +27,7 @@ from voiceman.errors import (
     ServerNotReadyError,
     ServerUnreachableError,
 )
+from voiceman_client.lost_calls import LossWatch
 from voiceman_client.shared_audio import Region, SharedAudio
 
 DEFAULT_SERVER = "127.0.0.1:8001"
@@ -45,6 +46,7 @@ AWAY_S = 35.0  # a server that reloads a model is back by then
 _REMEMBERED = 64  # answers of a model, by which its slowest is known
 _SLOWER = 10.0  # times the slowest: such an answer is taken for lost
 _LEAST_PATIENCE_S = 60.0
+_LEAST_GRACE_S = 5.0
 _FIRST_DELAY_S = 0.25
 _MAX_DELAY_S = 8.0
 _RETRIED = (QueueFullError, ServerNotReadyError, ServerUnreachableError)
@@ -68,6 +70,7 @@ class Server:
         self.answered: Callable[[], None] = _ignore
         self.audio = SharedAudio(self.grpc)
         self._away_s = away_s
+        self._losses = LossWatch(self.grpc)
         self._answers_s: defaultdict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=_REMEMBERED)
         )
@@ -81,8 +84,9 @@ class Server:
         """Call a model; what was refused or lost is sent again.
 
         A full queue, a lost connection and a model that is away are waited for. A server that
-        lost its model's process never answers what that held: an answer that takes ten times as
-        long as the slowest one is not waited for any longer.
+        lost its model's process never answers what that held: when a model was loaded anew, what
+        was in flight is waited for as long as the slowest answer took and then sent again; and an
+        answer that takes ten times as long is not waited for in any case.
 
         Args:
             model: a name in `voiceman.contracts.MODELS`.
@@ -112,6 +116,8 @@ class Server:
                 if time.monotonic() >= deadline:
                     raise
                 patience_s *= 2
+                pause_s = 0.0
+            except _LostError:
                 pause_s = 0.0
             else:
                 self._answers_s[model].append(time.monotonic() - began)
@@ -147,6 +153,9 @@ class Server:
         self.audio.give_back(region)
         return answer
 
+    def _grace_s(self, model: str) -> float:
+        return max(_LEAST_GRACE_S, max(self._answers_s[model], default=_LEAST_PATIENCE_S))
+
     async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[InferResult] = loop.create_future()
@@ -159,6 +168,10 @@ class Server:
             else:
                 answer.set_exception(to_error(error, self.address, model, timeout_s))
 
+        def give_up() -> None:
+            if not answer.done():
+                answer.set_exception(_LostError())
+
         call = self.grpc.async_infer(
             model,
             tensors,
@@ -166,11 +179,16 @@ class Server:
             client_timeout=timeout_s,
         )
         try:
-            return await answer
-        except asyncio.CancelledError:
+            with self._losses.watching(self._grace_s(model), give_up):
+                return await answer
+        except (asyncio.CancelledError, _LostError):
             if call is not None:
                 call.cancel()
             raise
+
+
+class _LostError(Exception):
+    """The server has lost the request, as it seems."""
 
 
 def _ignore() -> None:

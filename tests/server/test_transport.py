@@ -1,7 +1,9 @@
 """Calls to a real server that is full, slow or gone: each has its own deadline and error."""
 
 import asyncio
+import json
 
+import psutil
 import pytest
 
 from voiceman.errors import (
@@ -11,6 +13,7 @@ from voiceman.errors import (
     ServerUnreachableError,
 )
 from voiceman.server.settings import Ports
+from voiceman.server.stubs import find_stubs
 from voiceman_client.transport import AWAY_S, Server, read_array
 
 # The contract of `utterances`, answered after as many tenths of a second as the text says.
@@ -27,8 +30,11 @@ instance_group [ { count: 1 kind: KIND_CPU } ]
 """
 SLEEPER = """
 import time
+from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
+
+KEPT = Path(__file__).with_name("kept")
 
 class TritonPythonModel:
     def execute(self, requests):
@@ -36,7 +42,11 @@ class TritonPythonModel:
 
     def answer(self, request):
         text = pb_utils.get_input_tensor_by_name(request, "ALIGNED_TRANSCRIPT").as_numpy()
-        tenths = int(text[0, 0] or 0)
+        if text[0, 0] == b"keep" and not KEPT.exists():
+            KEPT.touch()
+            self.late = request.get_response_sender()
+            return None
+        tenths = int(text[0, 0]) if text[0, 0].isdigit() else 0
         time.sleep(tenths / 10)
         utterances = np.array([[[0, tenths]]], np.float32)
         return pb_utils.InferenceResponse([pb_utils.Tensor("UTTERANCES", utterances)])
@@ -64,6 +74,12 @@ def call_all(address, tenths, timeout_s=60.0, away_s=AWAY_S):
             server.close()
 
     return asyncio.run(send())
+
+
+def kill_model(pid):
+    (triton,) = psutil.Process(pid).children()
+    (stub,) = find_stubs(triton.pid)
+    stub.process.kill()
 
 
 def slow(tenths):
@@ -115,3 +131,26 @@ def test_nobody_at_the_address_is_said_within_the_deadline():
     (error,) = call_all(closed, [0], timeout_s=2.0)
     assert isinstance(error, ServerUnreachableError)
     assert f"{closed}: utterances: nobody answers" in str(error)
+
+
+def test_a_request_that_died_with_its_model_is_sent_again(repository, voiceman_server):
+    """Long before the minute after which any answer is taken for lost."""
+    repository.add("utterances", CONFIG, SLEEPER)
+    options = ("--ports", "auto", "--watch-interval", "0.5", "--exit-timeout", "1")
+    with voiceman_server("--model-repository", repository.path, *options) as command:
+        address = json.loads(command.first_line())["grpc"]
+
+        async def ask():
+            server = Server(address)
+            try:
+                await server.infer("utterances", slow(10), 30.0)  # how long an answer takes
+                asking = asyncio.create_task(server.infer("utterances", slow("keep"), 45.0))
+                while not (repository.path / "utterances/1/kept").exists():
+                    await asyncio.sleep(0.05)
+                kill_model(command.process.pid)
+                return await asking
+            finally:
+                server.close()
+
+        assert read_array(asyncio.run(ask()), "UTTERANCES").shape == (1, 2)
+        assert json.loads(command.first_line())["healed"] == {"utterances": "died"}

@@ -37,6 +37,11 @@ HOSTILE = textwrap.dedent(
         match path.stem:
             case "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
+            case "killed" | "killed-always":
+                tried = path.with_suffix(".tried")
+                if path.stem == "killed-always" or not tried.exists():
+                    tried.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
                 time.sleep(60)
             case "spin":
@@ -94,6 +99,16 @@ def test_a_crash_costs_one_file(tmp_path):
     assert isinstance(crashed, RecordingUnreadableError)
     assert "crash.wav: the decoder crashed" in str(crashed)
     assert [recording.duration_s for recording in (first, *others)] == [1.0, 1.0, 1.0]
+
+
+def test_a_file_whose_worker_was_killed_is_tried_again_but_not_for_ever(tmp_path):
+    paths = [
+        write_sound(tmp_path / f"{name}.wav", tone(1.0)) for name in ("killed", "killed-always")
+    ]
+    recording, given_up = asyncio.run(decode_all(paths, command=HOSTILE_COMMAND))
+    assert recording.duration_s == 1.0
+    assert isinstance(given_up, RecordingUnreadableError)
+    assert "exit status -9" in str(given_up)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
