@@ -6,7 +6,6 @@ readable as a pattern: the ones that decided are named with every hit. They were
 sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.morphemes import Units
+from voiceman.analysis.pieces import Span, pieces
 from voiceman.errors import WeightsError
 
 Floats = npt.NDArray[np.float32]
-Span = tuple[int, int]
 
-# Pieces are as long as the sentences that were learned from.
-PIECE_WORDS = 40
-STEP_WORDS = 25
 FEWEST_WORDS = 3  # of a sentence in which cues alone may find something
-PIECE_CHARS = 240
 # Cues that are named with a hit.
 NAMED = 3
 _LETTERS = (2, 3, 4)  # lengths of runs of Hangul
-_WORD = re.compile(rf"\S{{1,{PIECE_CHARS}}}")
-_SENTENCE = re.compile(r"[^.?!…]*[^\s.?!…][^.?!…]*[.?!…]*")
 _PATTERN_CUE = "pattern:"
+_NO_WORD = "~"  # begins cues that are runs of letters: no reason to name
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Cues:
         """
         forms = list(zip(units.line.decode().split(), units.spans, strict=True))
         starts = [start for start, _ in units.spans]
-        for start, end in pieces(text):
+        for start, end in pieces(text, units):
             part = forms[bisect_left(starts, start) : bisect_left(starts, end)]
             near = [(c, finding) for (s, e), c, finding in found if s < end and e > start]
             yield self._verdict((start, end), cues_of(text, language, (start, end), part, near))
@@ -103,40 +97,10 @@ class Cues:
             if chances[column] >= self.threshold:
                 shares = scaled * weights[:, column]
                 most = np.argsort(-shares, kind="stable")[: 4 * NAMED]
-                reasons[category] = [cues[known[k]] for k in most if shares[k] > 0]
+                reasons[category] = [
+                    cues[known[k]] for k in most if shares[k] > 0 and known[k][0] not in _NO_WORD
+                ]
         return Verdict(span, dict(zip(self.categories, chances, strict=False)), reasons)
-
-
-def pieces(text: str) -> Iterator[Span]:
-    """Every sentence of a text, and what stands together, no longer than a long sentence.
-
-    Recognisers put few full stops, and what is meant may take two sentences.
-    """
-    together = list(_stretches(text))
-    yield from together
-    for match in _SENTENCE.finditer(text):
-        start, end = match.span()
-        for s, e in _stretches(text[start:end]):
-            if (start + s, start + e) not in together:
-                yield start + s, start + e
-
-
-def _stretches(text: str) -> Iterator[Span]:
-    """As many words as a long sentence has, from the first to the last; they overlap."""
-    words = [match.span() for match in _WORD.finditer(text)]
-    first = 0
-    while first < len(words):
-        last = first
-        while (
-            last + 1 < len(words)
-            and last + 1 - first < PIECE_WORDS
-            and words[last + 1][1] - words[first][0] <= PIECE_CHARS
-        ):
-            last += 1
-        yield words[first][0], words[last][1]
-        if last + 1 == len(words):
-            return
-        first = max(first + 1, min(last, first + STEP_WORDS))
 
 
 def cues_of(

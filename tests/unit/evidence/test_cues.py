@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
 from voiceman.analysis.crime_patterns import CATEGORIES
-from voiceman.analysis.cues import PIECE_CHARS, load_cues, pieces
+from voiceman.analysis.cues import load_cues
 from voiceman.analysis.pattern_tables import CUES_SUFFIX, DATA_FOLDER, default_tables, load_tables
 from voiceman.errors import WeightsError
 from voiceman_export.learn_cues import learn, learned_from, read_sentences
@@ -80,16 +78,6 @@ def test_a_users_own_pattern_stands(tables):
 def test_one_sentence_among_others_is_heard(tables):
     text = "The film was sad. Take this envelope and forget it. Is it in the drawer?"
     assert list(findings(text, tables)) == ["xx-learned-bribery"]
-
-
-@settings(deadline=None)
-@given(st.text(max_size=700))
-def test_pieces_are_bounded_and_cover_every_word(text):
-    found = list(pieces(text))
-    assert all(0 <= start < end <= len(text) for start, end in found)
-    assert all(end - start <= PIECE_CHARS for start, end in found)
-    inside = {i for start, end in found for i in range(start, end)}
-    assert all(char.isspace() or i in inside for i, char in enumerate(text))
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
