@@ -1,9 +1,9 @@
 """What a sentence as a whole says about crime: cues learned from labelled sentences.
 
 Patterns find what was thought of; people say it otherwise. So a linear model (softmax regression)
-weighs the words of a sentence, their neighbours, and what the patterns found. Its cues are as
-readable as a pattern: the ones that decided are named with every hit. They were learned from
-sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
+weighs the words of a sentence, their parts and neighbours, and what the patterns found. Its cues
+are as readable as a pattern: the ones that decided are named with every hit. They were learned
+from sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
 """
 
 import re
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.morphemes import Units
+from voiceman.analysis.word_parts import parts, stem
 from voiceman.errors import WeightsError
 
 Floats = npt.NDArray[np.float32]
@@ -32,6 +33,8 @@ _LETTERS = (2, 3, 4)  # lengths of runs of Hangul
 _WORD = re.compile(rf"\S{{1,{PIECE_CHARS}}}")
 _SENTENCE = re.compile(r"[^.?!…]*[^\s.?!…][^.?!…]*[.?!…]*")
 _PATTERN_CUE = "pattern:"
+_BEGIN, _END = "<", ">"
+PART = "^"  # begins a cue that is a part of a word
 
 
 @dataclass(frozen=True)
@@ -155,16 +158,22 @@ def cues_of(
         units: form/tag and place of its units.
         found: category and "is a finding" of what the patterns hit in it.
     """
-    words = [(_form(form, language), place) for form, place in units if not _is_sign(form)]
-    cues: dict[str, Span] = {}
-    for i, (form, (start, end)) in enumerate(words):
-        cues.setdefault(form, (start, end))
+    said = [(form, place) for form, place in units if not _is_sign(form)]
+    words = [(_form(form, language), place) for form, place in said]
+    cues = dict(reversed(words))
+    if words:  # the first and the last two stand beside an edge
+        words = [(_BEGIN, words[0][1]), *words, (_END, words[-1][1])]
+    for i, (form, (start, _)) in enumerate(words):
         for behind, gap in ((1, " "), (2, " _ ")):
             if i + behind < len(words):
                 other, (_, last) = words[i + behind]
                 cues.setdefault(f"{form}{gap}{other}", (start, last))
     if language == "ko":
         cues |= _runs(text, span)
+    else:
+        for form, place in said:
+            for part in parts(form.rpartition("/")[0]):
+                cues.setdefault(f"{PART}{part}", place)
     for category, finding in found:
         cues[f"{_PATTERN_CUE}{category}:{finding}"] = span
     return cues
@@ -205,9 +214,9 @@ def _runs(text: str, span: Span) -> dict[str, Span]:
 
 
 def _form(form: str, language: str) -> str:
-    """Korean: the form with the first letter of its tag; else the word."""
+    """Korean: the form with the first letter of its tag; else the stem of the word."""
     word, _, tag = form.rpartition("/")
-    return f"{word}/{tag[:1]}" if language == "ko" else word
+    return f"{word}/{tag[:1]}" if language == "ko" else stem(word)
 
 
 def _is_sign(form: str) -> bool:
