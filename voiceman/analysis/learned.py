@@ -12,7 +12,7 @@ from voiceman.analysis.hits import FINDING_WEIGHT, MENTION_WEIGHT, Hit, without_
 from voiceman.analysis.morphemes import Units
 from voiceman.analysis.pieces import MOST_CHARS, Span
 
-GRAVE = 0.8  # severity from which only a named context rule makes a finding a mention
+GRAVE = 0.9  # severity from which only a named context rule makes a finding a mention
 
 
 def overrule(

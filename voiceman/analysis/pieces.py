@@ -38,21 +38,28 @@ def around(spans: Sequence[Span], start: int, end: int) -> Span:
     return min(start, spans[first][0]), max(end, spans[last][1])
 
 
-def pieces(text: str, units: Units) -> Iterator[Span]:
-    """Every piece of a plain text that is judged, each once, a long stretch first."""
-    words = [match.span() for match in _WORD.finditer(text)]
-    yield from dict.fromkeys(_pieces(text, units, words))
+def stretches(text: str) -> list[Span]:
+    """A plain text as a whole, or as stretches no longer than a long sentence."""
+    return list(_stretches(_words(text), MOST_WORDS, STEP_WORDS))
 
 
-def _pieces(text: str, units: Units, words: Sequence[Span]) -> Iterator[Span]:
-    yield from _stretches(words, MOST_WORDS, STEP_WORDS)
+def windows(text: str, units: Units) -> list[Span]:
+    """Sentences and windows of a plain text that are no stretch of it, each once."""
+    words = _words(text)
     starts = [start for start, _ in words]
+    found: dict[Span, None] = {}
     for start, end in sentences(text, units):
         inside = words[bisect_left(starts, start) : bisect_left(starts, end)]
-        yield from _stretches(inside, MOST_WORDS, STEP_WORDS)
+        found |= dict.fromkeys(_stretches(inside, MOST_WORDS, STEP_WORDS))
     for most, step in WINDOWS:
-        if len(words) > most:
-            yield from _stretches(words, most, step)
+        found |= dict.fromkeys(_stretches(words, most, step))
+    for stretch in stretches(text):
+        found.pop(stretch, None)
+    return list(found)
+
+
+def _words(text: str) -> list[Span]:
+    return [match.span() for match in _WORD.finditer(text)]
 
 
 def _stretches(words: Sequence[Span], most: int, step: int) -> Iterator[Span]:

@@ -8,7 +8,8 @@ import pytest
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
 from voiceman.analysis.crime_patterns import CATEGORIES
-from voiceman.analysis.cues import load_cues
+from voiceman.analysis.cues import cues_of, load_cues
+from voiceman.analysis.morphemes import cut
 from voiceman.analysis.pattern_tables import CUES_SUFFIX, DATA_FOLDER, default_tables, load_tables
 from voiceman.errors import WeightsError
 from voiceman_export.learn_cues import learn, learned_from, read_sentences
@@ -78,6 +79,22 @@ def test_a_users_own_pattern_stands(tables):
 def test_one_sentence_among_others_is_heard(tables):
     text = "The film was sad. Take this envelope and forget it. Is it in the drawer?"
     assert list(findings(text, tables)) == ["xx-learned-bribery"]
+
+
+def test_cues_are_stems_parts_neighbours_and_edges_where_their_words_stand():
+    text = "Envelopes taken, forgotten."
+    units = cut(text, "en")
+    read = list(zip(units.line.decode().split(), units.spans, strict=True))
+    cues = cues_of(text, "en", (0, len(text)), read, [])
+    places = {
+        "envelop": (0, 9),
+        "^velop": (0, 9),
+        "envelop taken": (0, 15),
+        "forgotten >": (17, 26),
+    }
+    assert {name: cues[name] for name in places} == places
+    assert "< envelop" in cues
+    assert not {"<", ">", ","} & set(cues)
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
