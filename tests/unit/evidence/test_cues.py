@@ -81,6 +81,17 @@ def test_one_sentence_among_others_is_heard(tables):
     assert list(findings(text, tables)) == ["xx-learned-bribery"]
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_learned_hits_are_whole_words(language):
+    kept = read_sentences(ROOT / "tests" / "sentences" / f"{language}_tuning.tsv")
+    hits = [(s.text, hit) for s in kept for hit in find(s.text, language)]
+    learned = [(text, hit) for text, hit in hits if "-learned-" in hit.pattern_id]
+    assert learned
+    for text, hit in learned:
+        assert not (text[:hit.start][-1:].isalnum() and text[hit.start].isalnum())
+        assert not (text[hit.end :][:1].isalnum() and text[hit.end - 1].isalnum())
+
+
 def test_cues_are_stems_parts_neighbours_and_edges_where_their_words_stand():
     text = "Envelopes taken, forgotten."
     units = cut(text, "en")
