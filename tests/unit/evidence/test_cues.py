@@ -88,7 +88,7 @@ def test_learned_hits_are_whole_words(language):
     learned = [(text, hit) for text, hit in hits if "-learned-" in hit.pattern_id]
     assert learned
     for text, hit in learned:
-        assert not (text[:hit.start][-1:].isalnum() and text[hit.start].isalnum())
+        assert not (text[: hit.start][-1:].isalnum() and text[hit.start].isalnum())
         assert not (text[hit.end :][:1].isalnum() and text[hit.end - 1].isalnum())
 
 
