@@ -12,6 +12,7 @@ from voiceman.analysis.hits import FINDING_WEIGHT, MENTION_WEIGHT, Hit, without_
 from voiceman.analysis.morphemes import Units
 from voiceman.analysis.pieces import MOST_CHARS, Span
 
+FEWEST_AROUND = 4  # words: in a shorter sentence nothing speaks against a pattern
 GRAVE = 0.9  # severity from which only a named context rule makes a finding a mention
 
 
@@ -37,12 +38,12 @@ def overrule(
     verdicts = sorted(cues.judge(text, table.language, units, found), key=lambda v: v.span)
     starts = [verdict.span[0] for verdict in verdicts]
     kept = [
-        _lowered(hit, list(_about(hit.start, hit.end, verdicts, starts)), table, cues)
+        _lowered(hit, list(_about(hit.start, hit.end, verdicts, starts)), text, table, cues)
         for hit in hits
     ]
     said: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        if len(text[slice(*verdict.span)].split()) >= FEWEST_WORDS:
+        if _words(verdict, text) >= FEWEST_WORDS:
             for category in verdict.reasons:
                 said[category].append(verdict)
     added = [
@@ -62,9 +63,14 @@ def _about(
             yield verdicts[at]
 
 
-def _lowered(hit: Hit, about: Sequence[Verdict], table: PatternTable, cues: Cues) -> Hit:
-    grave = hit.severity >= GRAVE
-    if hit.weight < FINDING_WEIGHT or grave or hit.pattern_id in table.users or not about:
+def _words(verdict: Verdict, text: str) -> int:
+    return len(text[slice(*verdict.span)].split())
+
+
+def _lowered(hit: Hit, about: Sequence[Verdict], text: str, table: PatternTable, cues: Cues) -> Hit:
+    firm = hit.severity >= GRAVE or hit.pattern_id in table.users
+    closest = min((_words(verdict, text) for verdict in about), default=0)
+    if hit.weight < FINDING_WEIGHT or firm or closest < FEWEST_AROUND:
         return hit
     likeliest = max(verdict.probabilities[hit.category] for verdict in about)
     if likeliest >= cues.threshold:

@@ -22,7 +22,7 @@ def gravity(text: str, language: str) -> float:
     return 1 - math.prod(1 - hit.severity * hit.weight for hit in find(text, language))
 
 
-@pytest.mark.parametrize(("language", "recall", "precision"), [("ko", 0.9, 0.8), ("en", 0.9, 0.75)])
+@pytest.mark.parametrize(("language", "recall", "precision"), [("ko", 0.9, 0.75), ("en", 0.9, 0.7)])
 def test_sentences_are_found_among_others_without_signs(language, recall, precision):
     sentences = read_sentences(SENTENCES / f"{language}_tuning.tsv")
     counts, _ = judge(embedded(sentences), language)
