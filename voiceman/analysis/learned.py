@@ -43,7 +43,7 @@ def overrule(
     ]
     said: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        if _words(verdict, text) >= FEWEST_WORDS:
+        if _words(verdict.span, text) >= FEWEST_WORDS:
             for category in verdict.reasons:
                 said[category].append(verdict)
     added = [
@@ -63,14 +63,16 @@ def _about(
             yield verdicts[at]
 
 
-def _words(verdict: Verdict, text: str) -> int:
-    return len(text[slice(*verdict.span)].split())
+def _words(span: Span, text: str) -> int:
+    return len(text[slice(*span)].split())
 
 
 def _lowered(hit: Hit, about: Sequence[Verdict], text: str, table: PatternTable, cues: Cues) -> Hit:
     firm = hit.severity >= GRAVE or hit.pattern_id in table.users
-    closest = min((_words(verdict, text) for verdict in about), default=0)
-    if hit.weight < FINDING_WEIGHT or firm or closest < FEWEST_AROUND:
+    closest = min((_words(verdict.span, text) for verdict in about), default=0)
+    # A passage that is the whole sentence has nothing around it that could read otherwise.
+    alone = closest < max(FEWEST_AROUND, _words((hit.start, hit.end), text) + 1)
+    if hit.weight < FINDING_WEIGHT or firm or alone:
         return hit
     likeliest = max(verdict.probabilities[hit.category] for verdict in about)
     if likeliest >= cues.threshold:
