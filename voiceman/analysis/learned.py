@@ -69,9 +69,9 @@ def _words(span: Span, text: str) -> int:
 
 def _lowered(hit: Hit, about: Sequence[Verdict], text: str, table: PatternTable, cues: Cues) -> Hit:
     firm = hit.severity >= GRAVE or hit.pattern_id in table.users
-    closest = min((_words(verdict.span, text) for verdict in about), default=0)
-    # A passage that is the whole sentence has nothing around it that could read otherwise.
-    alone = closest < max(FEWEST_AROUND, _words((hit.start, hit.end), text) + 1)
+    words = sorted(_words(verdict.span, text) for verdict in about) or [0]
+    # A passage that is all of the text has nothing around it that could read otherwise.
+    alone = words[0] < FEWEST_AROUND or words[-1] <= _words((hit.start, hit.end), text)
     if hit.weight < FINDING_WEIGHT or firm or alone:
         return hit
     likeliest = max(verdict.probabilities[hit.category] for verdict in about)
