@@ -3,13 +3,10 @@
 The tables are data (`voiceman/data/patterns/<language>.toml`): patterns with examples that
 must and must not match, and context rules that turn a finding into a mention (quoted, negated,
 fiction, news). A hit is a reading aid: it shows where to look, and says nothing about guilt.
-
-Most texts never reach the analysis of morphemes: a search for the stems of all patterns in the
-text itself decides which do.
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -24,6 +21,7 @@ from voiceman.analysis.learned import overrule
 from voiceman.analysis.morphemes import PlainText, Units, cut, make_plain
 from voiceman.analysis.pattern_tables import default_tables
 from voiceman.analysis.phrases import Search, Spans, Surface, make_surface
+from voiceman.analysis.pieces import around, sentences
 from voiceman.analysis.prefilter import fold
 from voiceman.errors import InvalidRequestError
 
@@ -54,27 +52,30 @@ def find(text: str, language: str = "ko", tables: Tables | None = None) -> list[
     table = known[language]
     plain = make_plain(text, table.spelling)
     candidates = table.prefilter.candidates(fold(plain.text, language))
-    if not candidates and table.cues is None:
-        return []
     units = cut(plain.text, language)
-    reading = _Reading(make_surface(plain.text, language), units)
+    reading = _Reading(plain.text, make_surface(plain.text, language), units)
     hits = [
         _weigh(pattern, place, table.contexts, reading, plain)
         for pattern in (table.patterns[index] for index in candidates)
         for place in _places(pattern, reading)
     ]
-    hits = _without_means(without_overlaps(hits), table)
-    if table.cues is not None:
-        hits = overrule(hits, plain.text, units, table, table.cues)
-    return [_at_origin(hit, plain) for hit in hits]
+    hits = without_overlaps(hits)
+    hits = overrule(hits, without_means(hits, table), plain.text, units, table)
+    # Last, so that what was overruled takes no other finding with it.
+    return [_at_origin(hit, plain) for hit in without_means(hits, table)]
 
 
 class _Reading:
     """One text while it is read: each search runs over it once."""
 
-    def __init__(self, surface: Surface, units: Units) -> None:
+    def __init__(self, text: str, surface: Surface, units: Units) -> None:
         self._surface, self._units = surface, units
         self._found: dict[int, Spans] = {}
+        self._sentences = sentences(text, units)
+
+    def sentence(self, start: int, end: int) -> tuple[int, int]:
+        """The sentence, or sentences, that a passage stands in."""
+        return around(self._sentences, start, end)
 
     def spans(self, search: Search) -> Spans:
         if id(search) not in self._found:
@@ -165,8 +166,10 @@ def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool
     if not spans:
         return False
     match rule.where:
-        case "text":
-            there = True
+        case "sentence":
+            begin, stop = reading.sentence(start, end)
+            inside = spans[bisect_left(spans, (begin, 0)) : bisect_left(spans, (stop, 0))]
+            there = any(max(s - end, start - e) <= rule.reach for s, e in inside)
         case "near":
             there = _nearest(spans, start, end, rule.reach) is not None
         case "inside":
@@ -178,21 +181,34 @@ def _applies(rule: ContextRule, start: int, end: int, reading: _Reading) -> bool
     return there and not reading.near(rule.unless, start, end, max(rule.reach, REACH))
 
 
-def _without_means(hits: Sequence[Hit], table: PatternTable) -> list[Hit]:
-    """Findings that are the means of a graver end beside them become mentions: the end decides."""
-    found = [hit for hit in hits if hit.weight >= FINDING_WEIGHT]
-    ends = [(hit, table.outranks[hit.category]) for hit in found if hit.category in table.outranks]
-    return [_as_means(hit, ends) for hit in hits]
+def without_means(hits: Sequence[Hit], table: PatternTable) -> list[Hit]:
+    """Findings that are the means of an end beside them become mentions: the end decides.
+
+    The gravest end first; what became a mention is no end any more.
+
+    Args:
+        hits: in the order of the text.
+        table: says which categories outrank which.
+    """
+    standing = list(hits)  # in the order of the text
+    starts = [hit.start for hit in hits]
+    longest = max((hit.end - hit.start for hit in hits), default=0)
+    ends = [at for at, hit in enumerate(hits) if hit.category in table.outranks]
+    for at in sorted(ends, key=lambda at: -hits[at].weight * hits[at].severity):
+        end = standing[at]
+        if end.weight < FINDING_WEIGHT:
+            continue
+        first = bisect_left(starts, end.start - REACH - longest)
+        for other in range(first, bisect_right(starts, end.end + REACH)):
+            standing[other] = _as_means(standing[other], end, table.outranks[end.category])
+    return standing
 
 
-def _as_means(hit: Hit, ends: Sequence[tuple[Hit, frozenset[str]]]) -> Hit:
-    if hit.weight < FINDING_WEIGHT:
+def _as_means(hit: Hit, end: Hit, means: frozenset[str]) -> Hit:
+    apart = max(hit.start - end.end, end.start - hit.end)
+    if hit.weight < FINDING_WEIGHT or hit.category not in means or apart > REACH:
         return hit
-    for end, means in ends:
-        apart = max(hit.start - end.end, end.start - hit.end)
-        if hit.category in means and apart <= REACH:
-            return replace(hit, weight=MENTION_WEIGHT, context=f"the means of {end.category}")
-    return hit
+    return replace(hit, weight=MENTION_WEIGHT, context=f"the means of {end.category}")
 
 
 def broken_examples(table: PatternTable, only: frozenset[str] | None = None) -> Iterable[str]:

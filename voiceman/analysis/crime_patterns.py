@@ -26,7 +26,7 @@ CATEGORIES = (
     "violence",
     "self_harm",
 )
-PLACES = ("before", "inside", "after", "near", "text")
+PLACES = ("before", "inside", "after", "near", "sentence")
 REACH = 40  # characters between the parts of a pattern, and between a hit and its context
 
 Entry = Mapping[str, Any]
@@ -67,7 +67,7 @@ class ContextRule:
 
     Attributes:
         id: unique within its table.
-        where: "before", "inside" or "after" the hit, "near" (all three), or in the "text".
+        where: "before", "inside" or "after" the hit, "near" (all three), or in its "sentence".
         any: what to look for there.
         reach: how far from the hit, characters.
         unless: what voids the rule when it stands near; None: nothing.

@@ -1,37 +1,39 @@
 """What a sentence as a whole says about crime: cues learned from labelled sentences.
 
 Patterns find what was thought of; people say it otherwise. So a linear model (softmax regression)
-weighs the words of a sentence, their neighbours, and what the patterns found. Its cues are as
-readable as a pattern: the ones that decided are named with every hit. They were learned from
-sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
+weighs the words of a sentence, their parts and neighbours, and what the patterns found. Its cues
+are as readable as a pattern: the ones that decided are named with every hit. They were learned
+from sentences written for this project (`voiceman-export learn-cues`), and are uncalibrated.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.morphemes import Units
+from voiceman.analysis.pieces import Span, stretches, windows
+from voiceman.analysis.word_parts import parts, stem
 from voiceman.errors import WeightsError
 
 Floats = npt.NDArray[np.float32]
-Span = tuple[int, int]
 
-# Pieces are as long as the sentences that were learned from.
-PIECE_WORDS = 40
-STEP_WORDS = 25
 FEWEST_WORDS = 3  # of a sentence in which cues alone may find something
-PIECE_CHARS = 240
+# Probability from which a window or a sentence out of several says something by itself: what
+# stands around it may turn it. Chosen on sentences of writers who were held out.
+OUT_OF_CONTEXT = 0.6
 # Cues that are named with a hit.
 NAMED = 3
 _LETTERS = (2, 3, 4)  # lengths of runs of Hangul
-_WORD = re.compile(rf"\S{{1,{PIECE_CHARS}}}")
-_SENTENCE = re.compile(r"[^.?!…]*[^\s.?!…][^.?!…]*[.?!…]*")
 _PATTERN_CUE = "pattern:"
+_BEGIN, _END = "<", ">"
+PART = "^"  # begins a cue that is a part of a word
+_RUN = "~"  # begins a cue that is a run of letters
+_NO_WORDS = (PART, _RUN, _PATTERN_CUE)  # cues that are no reason to name
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,16 @@ class Cues:
         """
         forms = list(zip(units.line.decode().split(), units.spans, strict=True))
         starts = [start for start, _ in units.spans]
-        for start, end in pieces(text):
+        firm = max(self.threshold, OUT_OF_CONTEXT)
+        judged = [(span, self.threshold) for span in stretches(text)]
+        judged += [(span, firm) for span in windows(text, units)]
+        for (start, end), threshold in judged:
             part = forms[bisect_left(starts, start) : bisect_left(starts, end)]
             near = [(c, finding) for (s, e), c, finding in found if s < end and e > start]
-            yield self._verdict((start, end), cues_of(text, language, (start, end), part, near))
+            cues = cues_of(text, language, (start, end), part, near)
+            yield self._verdict((start, end), cues, threshold)
 
-    def _verdict(self, span: Span, cues: Mapping[str, Span]) -> Verdict:
+    def _verdict(self, span: Span, cues: Mapping[str, Span], threshold: float) -> Verdict:
         known = [name for name in cues if name in self.index]
         rows = [self.index[name] for name in known]
         rarity = self.rarity[rows]
@@ -100,43 +106,13 @@ class Cues:
         chances: list[float] = (odds / odds.sum()).tolist()
         reasons: dict[str, list[Span]] = {}
         for column, category in enumerate(self.categories):
-            if chances[column] >= self.threshold:
+            if chances[column] >= threshold:
                 shares = scaled * weights[:, column]
-                most = np.argsort(-shares, kind="stable")[: 4 * NAMED]
-                reasons[category] = [cues[known[k]] for k in most if shares[k] > 0]
+                order = np.argsort(-shares, kind="stable")
+                speaking = (known[k] for k in order if shares[k] > 0)
+                words = (cues[name] for name in speaking if not name.startswith(_NO_WORDS))
+                reasons[category] = list(islice(words, 4 * NAMED))
         return Verdict(span, dict(zip(self.categories, chances, strict=False)), reasons)
-
-
-def pieces(text: str) -> Iterator[Span]:
-    """Every sentence of a text, and what stands together, no longer than a long sentence.
-
-    Recognisers put few full stops, and what is meant may take two sentences.
-    """
-    together = list(_stretches(text))
-    yield from together
-    for match in _SENTENCE.finditer(text):
-        start, end = match.span()
-        for s, e in _stretches(text[start:end]):
-            if (start + s, start + e) not in together:
-                yield start + s, start + e
-
-
-def _stretches(text: str) -> Iterator[Span]:
-    """As many words as a long sentence has, from the first to the last; they overlap."""
-    words = [match.span() for match in _WORD.finditer(text)]
-    first = 0
-    while first < len(words):
-        last = first
-        while (
-            last + 1 < len(words)
-            and last + 1 - first < PIECE_WORDS
-            and words[last + 1][1] - words[first][0] <= PIECE_CHARS
-        ):
-            last += 1
-        yield words[first][0], words[last][1]
-        if last + 1 == len(words):
-            return
-        first = max(first + 1, min(last, first + STEP_WORDS))
 
 
 def cues_of(
@@ -155,16 +131,22 @@ def cues_of(
         units: form/tag and place of its units.
         found: category and "is a finding" of what the patterns hit in it.
     """
-    words = [(_form(form, language), place) for form, place in units if not _is_sign(form)]
-    cues: dict[str, Span] = {}
-    for i, (form, (start, end)) in enumerate(words):
-        cues.setdefault(form, (start, end))
+    said = [(form, place) for form, place in units if not _is_sign(form)]
+    words = [(_form(form, language), place) for form, place in said]
+    cues = dict(reversed(words))
+    if words:  # the first and the last two stand beside an edge
+        words = [(_BEGIN, words[0][1]), *words, (_END, words[-1][1])]
+    for i, (form, (start, _)) in enumerate(words):
         for behind, gap in ((1, " "), (2, " _ ")):
             if i + behind < len(words):
                 other, (_, last) = words[i + behind]
                 cues.setdefault(f"{form}{gap}{other}", (start, last))
     if language == "ko":
         cues |= _runs(text, span)
+    else:
+        for form, place in said:
+            for part in parts(form.rpartition("/")[0]):
+                cues.setdefault(f"{PART}{part}", place)
     for category, finding in found:
         cues[f"{_PATTERN_CUE}{category}:{finding}"] = span
     return cues
@@ -198,16 +180,16 @@ def _runs(text: str, span: Span) -> dict[str, Span]:
     places = [i for i in range(*span) if text[i].isalnum()]
     letters = "".join([text[i] for i in places])
     return {
-        "~" + letters[i : i + length]: (places[i], places[i + length - 1] + 1)
+        _RUN + letters[i : i + length]: (places[i], places[i + length - 1] + 1)
         for length in _LETTERS
         for i in range(len(places) - length, -1, -1)
     }
 
 
 def _form(form: str, language: str) -> str:
-    """Korean: the form with the first letter of its tag; else the word."""
+    """Korean: the form with the first letter of its tag; else the stem of the word."""
     word, _, tag = form.rpartition("/")
-    return f"{word}/{tag[:1]}" if language == "ko" else word
+    return f"{word}/{tag[:1]}" if language == "ko" else stem(word)
 
 
 def _is_sign(form: str) -> bool:

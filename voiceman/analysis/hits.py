@@ -1,5 +1,7 @@
 """Hits of crime language in a text: findings and mentions."""
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,19 +26,20 @@ class Hit:
 
 
 def without_overlaps(hits: Sequence[Hit]) -> list[Hit]:
-    """One hit, the gravest, of every chain of overlapping ones in a category.
+    """Of overlapping hits of one category the gravest, so that one passage counts once.
 
-    So that one passage counts once, however many patterns describe it.
+    What overlaps only a hit that went stays: a wide weak hit joins no two findings.
     """
-    gravest: list[Hit] = []
-    chain_end = 0
-    for hit in sorted(hits, key=lambda hit: (hit.category, hit.start, hit.end, hit.pattern_id)):
-        last = gravest[-1] if gravest else None
-        if last is None or last.category != hit.category or hit.start >= chain_end:
-            gravest.append(hit)
-            chain_end = hit.end
-            continue
-        chain_end = max(chain_end, hit.end)
-        if hit.weight * hit.severity > last.weight * last.severity:
-            gravest[-1] = hit
-    return sorted(gravest, key=lambda hit: (hit.start, hit.end, hit.pattern_id))
+    kept: dict[str, list[Hit]] = defaultdict(list)  # by place; they do not overlap
+    for hit in sorted(hits, key=_gravest_first):
+        others = kept[hit.category]
+        at = bisect_left(others, hit.start, key=lambda other: other.start)
+        before, behind = others[max(0, at - 1) : at], others[at : at + 1]
+        if all(o.end <= hit.start for o in before) and all(o.start >= hit.end for o in behind):
+            others.insert(at, hit)
+    every = [hit for others in kept.values() for hit in others]
+    return sorted(every, key=lambda hit: (hit.start, hit.end, hit.pattern_id))
+
+
+def _gravest_first(hit: Hit) -> tuple[float, str, int, int, str]:
+    return -hit.weight * hit.severity, hit.category, hit.start, hit.end, hit.pattern_id

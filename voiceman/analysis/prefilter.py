@@ -1,9 +1,8 @@
-"""Which texts are worth an analysis: a search for the stems of all patterns in the text itself.
+"""Which patterns a text can hold: a search for the stems of all patterns in the text itself.
 
 A stem is what is sure to stand in the text where a phrase does, whatever its endings. A pattern
 can only be found where each of its parts has a stem; all stems of all patterns are one search
-(RE2's set, one pass over the text), so that most texts cost microseconds and never reach the
-analysis of morphemes.
+(RE2's set, one pass over the text), so that most patterns are never looked for.
 """
 
 import re

@@ -20,7 +20,8 @@ INTENSIFIED, NEGATED = 1.5, -0.5  # factors on a word's strength; uncalibrated
 
 _Meaning = TypeVar("_Meaning")
 _KEY = 2  # characters that words are told apart by at first sight
-_WORD = re.compile(r"\w+(?:'\w+)?")
+_WORD = re.compile(r"\w+(?:'\w+)?|[.?!,]")
+_STOPS = frozenset(".?!,")  # negation does not reach past them
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Sentiment:
 def read_sentiment(text: str, lexicon: Lexicon) -> Sentiment:
     """Look up the words of a text of any length and script."""
     words = _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("\u2019", "'"))
+    stops = sum(word in _STOPS for word in words)
     positive = negative = agitated = 0.0
     known = lexicon.feelings.lengths
     for index in [index for index, word in enumerate(words) if word[:_KEY] in known]:
@@ -123,13 +125,15 @@ def read_sentiment(text: str, lexicon: Lexicon) -> Sentiment:
             positive += strength
         else:
             negative -= strength
-    return Sentiment(len(words), positive, negative, agitated)
+    return Sentiment(len(words) - stops, positive, negative, agitated)
 
 
 def _negated(words: Sequence[str], index: int, lexicon: Lexicon) -> bool:
-    before = words[max(0, index - lexicon.reach) : index]
-    if any(lexicon.before.find(word) for word in before):
-        return True
+    for word in reversed(words[max(0, index - lexicon.reach) : index]):
+        if word in _STOPS:
+            break
+        if lexicon.before.find(word):
+            return True
     after = words[index + 1 : index + 2]
     return words[index].endswith(lexicon.ending) and any(map(lexicon.after.find, after))
 

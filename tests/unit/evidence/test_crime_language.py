@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceman.analysis.crime_language import FINDING_WEIGHT, broken_examples, find
+from voiceman.analysis.crime_language import (
+    FINDING_WEIGHT,
+    broken_examples,
+    find,
+    without_means,
+)
 from voiceman.analysis.crime_patterns import CATEGORIES
+from voiceman.analysis.hits import Hit, without_overlaps
 from voiceman.analysis.pattern_entries import lay_over, parse_entries
 from voiceman.analysis.pattern_tables import default_tables, load_tables
 from voiceman.errors import InvalidRequestError, WeightsError
@@ -80,6 +86,74 @@ def test_a_disclaimer_cancels_nothing():
     assert findings(
         "보이스피싱 아니고요 서울중앙지검 최 검사입니다 명의 도용 사건으로 전화드렸습니다"
     ) == {"fraud"}
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "If you don't send the money by tomorrow I will kill you"),
+        ("en", "If you tell the police I'll kill you"),
+        ("ko", "경찰에 신고하면 죽여 버린다"),
+        ("ko", "돈 안 보내면 진짜 죽여 버린다"),
+    ],
+)
+def test_a_threat_that_is_a_means_leaves_a_finding(language, text):
+    assert findings(text, language) in ({"extortion"}, {"coercion"}, {"threat"})
+
+
+CATEGORY_HITS = st.builds(
+    Hit,
+    category=st.sampled_from(CATEGORIES),
+    pattern_id=st.just("x"),
+    start=st.integers(0, 200),
+    end=st.integers(201, 240),
+    severity=st.floats(0.1, 1.0),
+    weight=st.floats(0.0, 1.0),
+    context=st.just("said directly"),
+)
+
+
+@given(st.lists(CATEGORY_HITS, max_size=8), st.sampled_from(["en", "ko"]))
+def test_means_never_fall_without_an_end_that_stands(hits, language):
+    hits = without_overlaps(hits)
+    left = without_means(hits, default_tables()[language])
+    assert [hit.category for hit in left] == [hit.category for hit in hits]
+    assert any(h.weight >= FINDING_WEIGHT for h in hits) == any(
+        h.weight >= FINDING_WEIGHT for h in left
+    )
+
+
+ASIDES = {
+    "ko": ["어제 영화 봤어.", "우리 팀이 이겼네.", "책 다 읽었어.", "노래 좋더라.", "법을 공부해."],
+    "en": ["I watched a movie.", "The printer works.", "My team won.", "The soup was good."],
+}
+CLEAR = {
+    "ko": [
+        "너 진짜 죽여 버린다.",
+        "사진 퍼지기 싫으면 내일까지 삼백 보내.",
+        "너 같은 쓰레기는 처음 본다.",
+    ],
+    "en": ["I'm going to stab you tonight.", "You stupid piece of shit.", "I just want to die."],
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "clear", "aside"),
+    [(lang, clear, aside) for lang in CLEAR for clear in CLEAR[lang] for aside in ASIDES[lang]],
+)
+def test_a_harmless_sentence_beside_it_changes_no_finding(language, clear, aside):
+    alone = findings(clear, language)
+    assert alone
+    assert findings(f"{aside} {clear}", language) == alone
+    assert findings(f"{clear} {aside}", language) == alone
+
+
+def test_a_wide_weak_hit_joins_no_two_findings():
+    def hit(start: int, end: int, severity: float) -> Hit:
+        return Hit("threat", "x", start, end, severity, 1.0, "said directly")
+
+    first, wide, last = hit(0, 5, 0.9), hit(3, 30, 0.2), hit(25, 35, 0.8)
+    assert without_overlaps([wide, last, first]) == [first, last]
 
 
 def test_positions_are_those_of_the_text_that_was_given():

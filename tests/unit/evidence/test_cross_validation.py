@@ -202,6 +202,8 @@ def test_anything_gives_bounded_numbers_or_reasons(said, stress, random):
         ("en", "I do not hate you", 1, 0),
         ("en", "It doesn\u2019t hurt", 1, 0),
         ("en", "The gloves are in the kitchen", 0, 0),
+        ("en", "I do not know. I love it", 2, 0),  # negation stops at a full stop
+        ("ko", "아니, 사랑해", 2, 0),
         ("ko", "사랑해", 2, 0),
         ("ko", "정말 고맙습니다", 1.5, 0),
         ("ko", "안 좋아", 0, 0.5),

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
 from voiceman.analysis.crime_patterns import CATEGORIES
-from voiceman.analysis.cues import PIECE_CHARS, load_cues, pieces
+from voiceman.analysis.cues import cues_of, load_cues
+from voiceman.analysis.morphemes import cut
 from voiceman.analysis.pattern_tables import CUES_SUFFIX, DATA_FOLDER, default_tables, load_tables
 from voiceman.errors import WeightsError
 from voiceman_export.learn_cues import learn, learned_from, read_sentences
@@ -82,14 +81,31 @@ def test_one_sentence_among_others_is_heard(tables):
     assert list(findings(text, tables)) == ["xx-learned-bribery"]
 
 
-@settings(deadline=None)
-@given(st.text(max_size=700))
-def test_pieces_are_bounded_and_cover_every_word(text):
-    found = list(pieces(text))
-    assert all(0 <= start < end <= len(text) for start, end in found)
-    assert all(end - start <= PIECE_CHARS for start, end in found)
-    inside = {i for start, end in found for i in range(start, end)}
-    assert all(char.isspace() or i in inside for i, char in enumerate(text))
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_learned_hits_are_whole_words(language):
+    kept = read_sentences(ROOT / "tests" / "sentences" / f"{language}_tuning.tsv")
+    hits = [(s.text, hit) for s in kept for hit in find(s.text, language)]
+    learned = [(text, hit) for text, hit in hits if "-learned-" in hit.pattern_id]
+    assert learned
+    for text, hit in learned:
+        assert not (text[: hit.start][-1:].isalnum() and text[hit.start].isalnum())
+        assert not (text[hit.end :][:1].isalnum() and text[hit.end - 1].isalnum())
+
+
+def test_cues_are_stems_parts_neighbours_and_edges_where_their_words_stand():
+    text = "Envelopes taken, forgotten."
+    units = cut(text, "en")
+    read = list(zip(units.line.decode().split(), units.spans, strict=True))
+    cues = cues_of(text, "en", (0, len(text)), read, [])
+    places = {
+        "envelop": (0, 9),
+        "^velop": (0, 9),
+        "envelop taken": (0, 15),
+        "forgotten >": (17, 26),
+    }
+    assert {name: cues[name] for name in places} == places
+    assert "< envelop" in cues
+    assert not {"<", ">", ","} & set(cues)
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
