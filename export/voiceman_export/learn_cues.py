@@ -9,7 +9,7 @@ import argparse
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,8 @@ from voiceman.errors import ConfigurationError, WeightsError
 from voiceman_export.embedded import embed, read
 
 log = logging.getLogger(__name__)
+
+Doubles = npt.NDArray[np.float64]
 
 HARMLESS = ""
 # All chosen on sentences of writers who were held out.
@@ -83,53 +85,22 @@ def learn(patterns: Path, tables: Sequence[Path], target: Path) -> None:
     Raises:
         ConfigurationError: scikit-learn is not installed.
     """
-    try:
-        from scipy.sparse import csr_matrix  # noqa: PLC0415
-        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    except ImportError as err:
-        raise ConfigurationError("learning needs scikit-learn: pip install scikit-learn") from err
     table = read_table(patterns)
     sentences = [sentence for path in tables for sentence in read_sentences(path)]
     alone = [read(s.labels, s.text, table) for s in [*sentences, *_examples(table)]]
     every = [*alone, *embed(alone, SEED)]
     heard = [reading.cues(table.language) for reading in every]
     # How rare a cue is is told from the sentences themselves.
-    counts = Counter(name for cues in heard[: len(alone)] for name in cues)
-    names = sorted(name for name, count in counts.items() if count >= FEWEST_SENTENCES)
+    names, rarity = _rarities(heard[: len(alone)])
     index = {name: row for row, name in enumerate(names)}
-    standing_in = np.array([counts[name] for name in names], np.float64)
-    exact: npt.NDArray[np.float64] = np.log((1.0 + len(alone)) / (1.0 + standing_in)) + 1.0
-    exact **= RARITY_POWER
-    exact[[name.startswith(PART) for name in names]] *= PART_WEIGHT
-    rarity = exact.astype(np.float16).astype(np.float64)  # as it will be read
     known = [np.array([index[name] for name in cues if name in index], np.int64) for cues in heard]
     norms = [float(np.sqrt((rarity[rows] ** 2).sum())) for rows in known]
     shortest = float(np.percentile(norms, SHORT))
-    values = np.concatenate(
-        [rarity[rows] / max(norm, shortest) for rows, norm in zip(known, norms, strict=True)]
-    )
-    indices = np.concatenate(known)
-    ends = np.cumsum([0, *map(len, known)])
-    matrix = csr_matrix((values.astype(np.float32), indices, ends), shape=(len(every), len(names)))
-    # A sentence with several labels stands for each of them.
-    classes = (*CATEGORIES, HARMLESS)
-    labelled = [(i, label) for i, s in enumerate(every) for label in s.labels or (HARMLESS,)]
-    rows = [row for row, _ in labelled]
-    log.info("%s: %d sentences, %d cues", table.language, len(every), len(names))
-    model = LogisticRegression(
-        C=REGULARISATION, max_iter=ITERATIONS, tol=TOLERANCE, random_state=SEED
-    )
+    scaled = [rarity[rows] / max(norm, shortest) for rows, norm in zip(known, norms, strict=True)]
     examples = range(len(sentences), len(alone))
-    counting = np.array([EXAMPLE_WEIGHT if row in examples else 1.0 for row in rows])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        wanted = np.array([classes.index(label) for _, label in labelled])
-        model.fit(matrix[rows], wanted, counting)
-    # A category without a sentence is never found.
-    weights = np.zeros((len(names), len(classes)))
-    bias = np.full(len(classes), -np.inf)
-    weights[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    counting = [EXAMPLE_WEIGHT if row in examples else 1.0 for row in range(len(every))]
+    log.info("%s: %d sentences, %d cues", table.language, len(every), len(names))
+    weights, bias = _fit(known, scaled, len(names), [s.labels for s in every], counting)
     scale = np.maximum(np.abs(weights).max(axis=0), 1e-9) / 127
     np.savez_compressed(
         target,
@@ -143,6 +114,62 @@ def learn(patterns: Path, tables: Sequence[Path], target: Path) -> None:
         threshold=np.float32(THRESHOLDS.get(table.language, ELSE_THRESHOLD)),
         learned_from=_letters([learned_from([patterns, *tables])]),
     )
+
+
+def _rarities(heard: Sequence[Iterable[str]]) -> tuple[list[str], Doubles]:
+    """The cues that are learned, and how much each counts (as it will be read)."""
+    counts = Counter(name for cues in heard for name in cues)
+    names = sorted(name for name, count in counts.items() if count >= FEWEST_SENTENCES)
+    standing_in = np.array([counts[name] for name in names], np.float64)
+    exact: Doubles = np.log((1.0 + len(heard)) / (1.0 + standing_in)) + 1.0
+    exact **= RARITY_POWER
+    exact[[name.startswith(PART) for name in names]] *= PART_WEIGHT
+    return names, exact.astype(np.float16).astype(np.float64)
+
+
+def _fit(
+    known: Sequence[npt.NDArray[np.int64]],
+    scaled: Sequence[Doubles],
+    cues: int,
+    labels: Sequence[Sequence[str]],
+    counting: Sequence[float],
+) -> tuple[Doubles, Doubles]:
+    """Weights [cues, classes] and bias [classes] of a softmax regression.
+
+    Args:
+        known: rows of the cues of every sentence.
+        scaled: their values.
+        cues: how many there are.
+        labels: of every sentence; none: harmless.
+        counting: how much every sentence counts.
+
+    Raises:
+        ConfigurationError: scikit-learn is not installed.
+    """
+    try:
+        from scipy.sparse import csr_matrix  # noqa: PLC0415
+        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    except ImportError as err:
+        raise ConfigurationError("learning needs scikit-learn: pip install scikit-learn") from err
+    ends = np.cumsum([0, *map(len, known)])
+    values = np.concatenate(scaled).astype(np.float32)
+    matrix = csr_matrix((values, np.concatenate(known), ends), shape=(len(known), cues))
+    # A sentence with several labels stands for each of them.
+    classes = (*CATEGORIES, HARMLESS)
+    labelled = [(i, label) for i, own in enumerate(labels) for label in own or (HARMLESS,)]
+    rows = [row for row, _ in labelled]
+    wanted = np.array([classes.index(label) for _, label in labelled])
+    model = LogisticRegression(
+        C=REGULARISATION, max_iter=ITERATIONS, tol=TOLERANCE, random_state=SEED
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(matrix[rows], wanted, np.array([counting[row] for row in rows]))
+    # A category without a sentence is never found.
+    weights, bias = np.zeros((cues, len(classes))), np.full(len(classes), -np.inf)
+    weights[:, model.classes_], bias[model.classes_] = model.coef_.T, model.intercept_
+    return weights, bias
 
 
 def _examples(table: PatternTable) -> list[Sentence]:
