@@ -32,7 +32,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-alignment gpu-check learn-cues lock clean
+	bench-ledger bench-alignment gpu-check learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -104,6 +104,9 @@ bench-voice: export  ## speed of the voice models beside the libraries they come
 
 bench-scoring: install  ## utterances scored per second on one core
 	$(BIN)/python -m perf.bench_scoring
+
+bench-ledger: install  ## seconds to take up, and to look at, a job of 10,000 recordings
+	$(BIN)/python -m perf.bench_ledger
 
 gpu-check:  ## parity, speed and memory of Whisper and the voice networks on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check

@@ -1,28 +1,32 @@
 """A run into a results folder: what is asked for, carried out to its last file.
 
-The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`) and the ledger (see
-`voiceman_client.ledger`). A recording counts as done when its files are on the disk and in the log.
+The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`), the ledger (see
+`voiceman_client.ledger`) and `job_summary.json`; where is up to its `Layout`. A recording counts
+as done when its files are on the disk and in the log.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-from voiceman.errors import RecordingError, ServerUnreachableError, VoicemanError
+from voiceman.errors import ServerUnreachableError, VoicemanError
+from voiceman_client import incoming
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
-from voiceman_client.delivery import deliver
+from voiceman_client.delivery import WritePdf, deliver
+from voiceman_client.inputs import printable
+from voiceman_client.job_reports import JobReports
+from voiceman_client.job_summary import write_summary
+from voiceman_client.layout import JOB, Layout
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
-from voiceman_client.options import Limits, OptionValues
+from voiceman_client.order import Order
 from voiceman_client.run_log import RunLog
+from voiceman_client.stopping import CANCELLED, Stop, heeding_ledger
 from voiceman_client.submit import Outcome, Progress
-
-if TYPE_CHECKING:
-    from voiceman_client.signing import Signer
 
 
 class Display(Protocol):
@@ -41,31 +45,6 @@ class Display(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Order:
-    """What a run is to do.
-
-    Attributes:
-        recordings: files to work on.
-        missing: arguments that named none.
-        output: the results folder.
-        formats: files to write per recording.
-        server: host:port of gRPC.
-        limits: how much may happen at once.
-        options: of all recordings.
-        signer: to sign the run with.
-    """
-
-    recordings: Sequence[Path]
-    missing: Sequence[RecordingError]
-    output: Path
-    formats: Sequence[str]
-    server: str
-    limits: Limits
-    options: OptionValues
-    signer: "Signer | None" = None
-
-
 @dataclass
 class Tally:
     """What came of a run so far.
@@ -81,8 +60,88 @@ class Tally:
     failures: list[VoicemanError] = field(default_factory=list[VoicemanError])
 
 
+@dataclass(frozen=True)
+class JobFolder:
+    """The folder of a run while it is written into.
+
+    Attributes:
+        layout: of the folder.
+        log: of the folder.
+        ledger: of the folder.
+        names: of the results of each recording.
+        write_pdf: where there is a place for reports.
+        paths: of the recordings, by what the log calls them.
+    """
+
+    layout: Layout
+    log: RunLog
+    ledger: Ledger
+    names: Mapping[Path, str]
+    write_pdf: WritePdf | None
+    paths: Mapping[str, Path]
+
+    def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Log a step; a job shows in `processing/` what was begun."""
+        if event == "run_started":
+            facts = {**facts, "layout": self.layout.style}
+        self.log.append(event, facts, sync=False)
+        if event == "decoded" and self.layout.style == JOB:
+            path = self.paths[facts["file"]]
+            incoming.begin(path, self.names[path], self.layout.folder)
+
+    def is_kept(self, path: Path) -> bool:
+        """Whether the files of a recording are there."""
+        return self.log.holds(self.layout.files(self.names[path]).values())
+
+    def deliver(self, outcome: Outcome) -> VoicemanError | None:
+        """Write and log what became of a recording; returns what failed."""
+        name = self.names[outcome.path]
+        error = deliver(outcome, self.log, self.ledger, self.layout, name, write_pdf=self.write_pdf)
+        if self.layout.style == JOB:
+            incoming.end(outcome.path, name, self.layout.folder)
+        return error
+
+    def shown(self, path: Path) -> Path:
+        """The file that stands for all of a recording's."""
+        files = self.layout.files(self.names[path])
+        return files.get("json") or next(iter(files.values()))
+
+
+@contextmanager
+def opened(order: Order, say: Callable[[str], None]) -> Generator[JobFolder]:
+    """Open the folder of an order; no other run can write into it meanwhile.
+
+    Args:
+        order: what is to be done.
+        say: called with lines for the reader.
+
+    Raises:
+        RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
+    """
+    layout = order.layout
+    is_job = layout.style == JOB
+    with RunLog(layout.folder) as log, Ledger(layout.folder / LEDGER_NAME) as ledger:
+        if is_job:
+            incoming.end_all(layout.folder)
+            incoming.take_in(order.recordings, layout.folder)
+        names = result_names(order.recordings, layout, ledger.names())
+        ledger.keep_names(names)
+        order.keep(ledger)
+        paths = {printable(path.absolute()): path for path in order.recordings}
+        write_pdf = JobReports(say).write if is_job else None
+        try:
+            yield JobFolder(layout, log, ledger, names, write_pdf, paths)
+        finally:
+            if is_job:
+                incoming.end_all(layout.folder)
+
+
 def carry_out(
-    order: Order, display: Display, printed: Callable[[Path], None], tally: Tally
+    order: Order,
+    display: Display,
+    printed: Callable[[Path], None],
+    tally: Tally,
+    stop: Stop | None = None,
 ) -> None:
     """Work through an order; an earlier run of the same order is taken up where it ended.
 
@@ -91,57 +150,72 @@ def carry_out(
         display: shows how it goes on.
         printed: called with the first file of every recording that is done.
         tally: is kept up to date, also when an error ends the run.
+        stop: ends the run early, with its log sealed.
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
         ConfigurationError: the voices or the patterns cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
-    names = result_names(order.recordings, order.output, order.formats)
-    files = {
-        path: {kind: order.output / f"{name}.{kind}" for kind in order.formats}
-        for path, name in names.items()
-    }
+    stop = stop or Stop()
+    started_unix_s = time.time()
     with (
-        RunLog(order.output) as log,
-        Ledger(order.output / LEDGER_NAME) as ledger,
+        opened(order, display.say) as folder,
         Client(order.server, order.limits) as client,
+        heeding_ledger(stop, folder.ledger),
         closing(
             client.process_batch(
                 order.recordings,
                 display.step,
-                partial(log.append, sync=False),
-                ledger,
-                lambda path: log.holds(files[path].values()),
+                folder.note,
+                folder.ledger,
+                folder.is_kept,
                 **order.options,
             )
         ) as outcomes,
     ):
-        tally.failures += order.missing
-        for err in order.missing:
-            display.say(f"failed: {err}")
-            log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
+        stop.ends(client.stop)
+        _say_missing(order, folder, display, tally)
         for outcome in outcomes:
-            tally.finished += 1
-            display.finish(outcome)
-            error = deliver(outcome, log, ledger, files[outcome.path])
-            if error:
-                tally.failures.append(error)
-                display.say(f"failed: {error}")
-            else:
-                tally.recalled += outcome.result is None
-                printed(_shown(files[outcome.path]))
-            if outcome.result and not error and (line := untold(outcome.result)):
-                display.say(f"{outcome.path}: {line}")
-            if isinstance(error, ServerUnreachableError):
+            _take(outcome, folder, display, printed, tally)
+            if outcome.error and isinstance(outcome.error, ServerUnreachableError):
                 break
+        outcomes.close()  # nothing more comes, nor is filed
+        if stop.reason:
+            folder.log.append("run_stopped", {"why": stop.reason})
+        if stop.reason == CANCELLED:
+            folder.ledger.cancel()
+        write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
         counts = {
             "finished": tally.finished,
             "given": len(order.recordings),
             "failed": len(tally.failures),
         }
-        display.say(f"seal: {log.seal(counts, order.signer)}")
+        display.say(f"seal: {folder.log.seal(counts, order.signer)}")
 
 
-def _shown(files: Mapping[str, Path]) -> Path:
-    return files.get("json") or next(iter(files.values()))
+def _say_missing(order: Order, folder: JobFolder, display: Display, tally: Tally) -> None:
+    tally.failures += order.missing
+    for err in order.missing:
+        display.say(f"failed: {err}")
+        folder.log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
+
+
+def _take(
+    outcome: Outcome,
+    folder: JobFolder,
+    display: Display,
+    printed: Callable[[Path], None],
+    tally: Tally,
+) -> None:
+    """Write what became of a recording, and say so."""
+    tally.finished += 1
+    display.finish(outcome)
+    if error := folder.deliver(outcome):
+        tally.failures.append(error)
+        display.say(f"failed: {error}")
+        return
+    tally.recalled += outcome.result is None
+    printed(folder.shown(outcome.path))
+    if outcome.result and (line := untold(outcome.result)):
+        display.say(f"{outcome.path}: {line}")

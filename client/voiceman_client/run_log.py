@@ -3,13 +3,17 @@
 `run_log.jsonl` is only ever appended to; `voiceman_client.chain` says how its lines hold together.
 The events:
 
-    run_started          version, options, server and models (versions, hashes of configurations)
+    run_started          version, options, layout, server and models (versions, hashes of
+                         configurations)
     decoded              file, SHA-256 of it and of the decoded sound
     speech_found         file, number of its windows
     window_answered      file, channel, start and end in seconds, SHA-256 of the evidence
     summed_up            file, SHA-256 of the summary
     result_written       provenance as in the result, size and SHA-256 of every file written
     recording_failed     file or argument, why, and SHA-256 where the file itself is the reason
+    summary_written      the job's summary: size and SHA-256
+    file_removed         name of a file that does not hold any more
+    run_stopped          why the run ends before it is done
     run_finished         counts, and every file of the folder with size and SHA-256: the seal
     run_signed           public key and signature of the seal (Ed25519)
     torn_line_removed    what a crash left of a line: its size and SHA-256
@@ -23,7 +27,8 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voiceman.errors import ResultNotWrittenError, RunLogError, VoicemanError
 from voiceman_client.chain import Line, read_chain, write_line
+from voiceman_client.layout import COMPLETED, FAILED
 from voiceman_client.writers import TEMPORARY_PREFIX, Written
 
 if TYPE_CHECKING:  # only who signs needs the package cryptography
@@ -114,8 +120,8 @@ class RunLog:
             self._next, self._previous = line.sequence + 1, line.sha256
             return line
 
-    def written(self, provenance: Mapping[str, Any], files: Sequence[Written]) -> None:
-        """Say that the files of a result were written; see `append` for errors."""
+    def written(self, event: str, facts: Mapping[str, Any], files: Sequence[Written]) -> None:
+        """Say that files were written, and why; see `append` for errors."""
         outputs = {
             os.path.relpath(file.path, self._folder): {
                 "size_bytes": file.size_bytes,
@@ -123,8 +129,24 @@ class RunLog:
             }
             for file in files
         }
-        self.append("result_written", {"provenance": provenance, "outputs": outputs})
+        self.append(event, {**facts, "outputs": outputs})
         self._outputs |= outputs
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that was written, if it was; see `append` for errors."""
+        if not self.knows(path):
+            return
+        name = os.path.relpath(path, self._folder)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as err:
+            raise ResultNotWrittenError(f"{path}: cannot be removed ({err.strerror})") from err
+        self.append("file_removed", {"name": name})
+        del self._outputs[name]
+
+    def knows(self, path: Path) -> bool:
+        """Whether the log says that a file was written, and not that it was removed."""
+        return os.path.relpath(path, self._folder) in self._outputs
 
     def holds(self, files: Iterable[Path]) -> bool:
         """Whether the log knows these files and they are there, as long as it says."""
@@ -153,18 +175,10 @@ class RunLog:
         return seal
 
     def _claim(self) -> None:
-        busy = RunLogError(
-            f"{self.path}: another run writes into this folder; wait, or give another --output"
-        )
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise busy from err
-        except OSError:  # a file system without locks
-            return
+        _lock(self._file, self.path)
         # A run that came to nothing may have removed its log since it was opened here.
         if not self.path.exists() or not self.path.samefile(f"/dev/fd/{self._file}"):
-            raise busy
+            raise _busy(self.path)
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
@@ -181,19 +195,72 @@ class RunLog:
             os.ftruncate(self._file, self._size)
             digest = hashlib.sha256(chain.torn).hexdigest()
             self.append("torn_line_removed", {"size_bytes": len(chain.torn), "sha256": digest})
-        for half in sorted(self._folder.glob(f"{TEMPORARY_PREFIX}*")):
+        for half in half_files(self._folder):
             half.unlink()
-            self.append("half_file_removed", {"name": half.name})
+            self.append("half_file_removed", {"name": os.path.relpath(half, self._folder)})
+
+
+def half_files(folder: Path) -> list[Path]:
+    """What writing left unfinished, in a folder and in those that a job has inside it."""
+    return sorted(
+        path
+        for part in ("", COMPLETED, FAILED)
+        for path in (folder / part).glob(f"{TEMPORARY_PREFIX}*")
+    )
 
 
 def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
     """Size and SHA-256 of every file that the lines say was written, as it was last."""
-    return {
-        name: facts
-        for line in lines
-        if line.event == "result_written"
-        for name, facts in line.facts["outputs"].items()
-    }
+    found: dict[str, Any] = {}
+    for line in lines:
+        if line.event == "file_removed":
+            found.pop(line.facts["name"], None)
+        elif line.event != "run_finished":  # which says again what was written
+            found |= line.facts.get("outputs", {})
+    return found
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a run is writing into a folder."""
+    path = folder / LOG_NAME
+    try:
+        with path.open("rb") as log:
+            _lock(log.fileno(), path, fcntl.LOCK_SH)
+    except RunLogError:
+        return True
+    except OSError:  # no log
+        pass
+    return False
+
+
+@contextmanager
+def claimed(folder: Path) -> Generator[None]:
+    """Keep runs out of a folder; where nothing was logged yet there is nothing to keep them from.
+
+    Raises:
+        RunLogError: one is writing into it.
+    """
+    path = folder / LOG_NAME
+    with ExitStack() as opened:
+        with suppress(OSError):  # no log, or nobody may read it
+            log = opened.enter_context(path.open("rb"))
+            _lock(log.fileno(), path)
+        yield
+
+
+def _lock(file: int, path: Path, kind: int = fcntl.LOCK_EX) -> None:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise _busy(path) from err
+    except OSError:  # a file system without locks
+        pass
+
+
+def _busy(path: Path) -> RunLogError:
+    return RunLogError(
+        f"{path}: another run writes into this folder; wait, or give another --output"
+    )
 
 
 def _write(file: int, content: bytes) -> None:

@@ -23,7 +23,7 @@ from voiceman_client.asking import hear, sum_up
 from voiceman_client.decode import Recording
 from voiceman_client.decoding import DecoderPool
 from voiceman_client.identity import sha256_of_json
-from voiceman_client.ledger import Ledger, State
+from voiceman_client.ledger import Ledger, State, WindowAnswer
 from voiceman_client.options import Limits, SubmitOptions
 from voiceman_client.planning import Plan, Window, all_of, plan
 from voiceman_client.result import Heard, Made, Result, assemble
@@ -126,6 +126,7 @@ class Submission:
         made_sha256: str = "",
         ledger: Ledger | None = None,
         is_kept: Callable[[Path], bool] = lambda _: False,
+        stop: asyncio.Event | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -141,6 +142,7 @@ class Submission:
             made_sha256: of all that results depend on beside the recordings, weights included.
             ledger: where answers are filed, and found again; None: in memory.
             is_kept: whether the files of a recording that the ledger calls completed are there.
+            stop: ends the run early, once it is set.
         """
         self._server = server
         self._made = made
@@ -153,16 +155,21 @@ class Submission:
         self._made_sha256 = made_sha256 or sha256_of_json(asdict(made))
         self._ledger = ledger or Ledger()
         self._is_kept = is_kept
+        self._stop = stop or asyncio.Event()
+        self._filing: set[asyncio.Future[WindowAnswer]] = set()
         self._gate = _Gate(limits)
         self._in_flight = asyncio.Semaphore(limits.in_flight)
         self._pieces = asyncio.Semaphore(limits.workers)
         self._decoders = DecoderPool(limits.workers)
 
     async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
-        """The outcomes, each as soon as its recording is finished; close it with `aclose`."""
+        """The outcomes, each as soon as its recording is finished; close it with `aclose`.
+
+        Whatever ends it, answers that are there by then are filed.
+        """
         await asyncio.to_thread(self._ledger.expect, paths)
         finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[object]] = set()
 
         async def finish(path: Path, ticket: int) -> None:
             await finished.put(await self._outcome(path, ticket))
@@ -176,13 +183,21 @@ class Submission:
 
         tasks.add(feeder := asyncio.create_task(feed()))
         feeder.add_done_callback(tasks.discard)
+        tasks.add(stopped := asyncio.create_task(self._stop.wait()))
         try:
             for _ in paths:
-                yield await finished.get()
+                tasks.add(following := asyncio.create_task(finished.get()))
+                await asyncio.wait((following, stopped), return_when=asyncio.FIRST_COMPLETED)
+                tasks.discard(following)
+                if not following.done():
+                    following.cancel()
+                    break
+                yield following.result()
         finally:
             for task in tuple(tasks):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._filing, return_exceptions=True)
             await self._decoders.close()
 
     async def _outcome(self, path: Path, ticket: int) -> Outcome:
@@ -238,8 +253,7 @@ class Submission:
                     answer = await hear(
                         self._server, window, self._options, self._patterns, self._limits.timeout_s
                     )
-                keep = partial(self._ledger.keep_answer, work, window.channel, window.span, answer)
-                answer = await asyncio.to_thread(keep)
+                answer = await self._file(work, window, answer)
             else:
                 self._gate.sent(ticket)
             note(
@@ -275,6 +289,14 @@ class Submission:
         return assemble(
             recording, heard, summary, self._made, self._voices, weights=planned.weights
         )
+
+    async def _file(self, work: str, window: Window, answer: WindowAnswer) -> WindowAnswer:
+        """File an answer in the ledger, also where the run is ended meanwhile."""
+        keep = partial(self._ledger.keep_answer, work, window.channel, window.span, answer)
+        filing = asyncio.ensure_future(asyncio.to_thread(keep))
+        self._filing.add(filing)
+        filing.add_done_callback(self._filing.discard)
+        return await asyncio.shield(filing)
 
     async def _begin(self, path: Path, recording: Recording, work: str) -> None:
         begin = partial(

@@ -22,7 +22,6 @@ from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.contracts import MODELS
 from voiceman.manifest import sha256_of
 from voiceman_client.decode import decode
-from voiceman_client.run_log import LOG_NAME
 from voiceman_client.transport import to_tensors
 
 CLIENT = Path(sys.executable).with_name("voiceman-client")
@@ -89,7 +88,7 @@ def test_a_call_becomes_text_with_two_speakers(submitted):
 
 
 def test_every_format_holds_the_text(submitted):
-    paths = [path for path in submitted.iterdir() if path.name != LOG_NAME]
+    paths = [path for path in submitted.iterdir() if path.stem == "sample"]
     assert sorted(path.suffix for path in paths) == [".json", ".srt", ".txt", ".vtt"]
     for path in paths:
         assert "Chicago" in path.read_text()

@@ -8,6 +8,7 @@ from pathlib import Path
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
 from voiceman_client.documents import Document, read_json, result_in, shown
+from voiceman_client.layout import COMPLETED, FAILED, RESULT_SUFFIX, SUMMARY_NAME
 from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
 from voiceman_client.report.view import CategoryCount, View, reason_of_score
 
@@ -73,13 +74,18 @@ class Case:
 
 
 def json_files(folder: Path) -> list[Path]:
-    """Every `*.json` of a folder, not of those inside it, by name.
+    """Every `*.json` of a folder that may be a result or tell a failure, by name.
+
+    Folders inside it are left out, but for those that a job has.
 
     Raises:
         ResultUnreadableError: the folder cannot be listed.
     """
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        found = [path for path in folder.iterdir() if path.suffix == ".json"]
+        for part, suffix in ((COMPLETED, RESULT_SUFFIX), (FAILED, ERROR_SUFFIX)):
+            found += (folder / part).glob(f"*{suffix}")
+        return sorted(path for path in found if path.name != SUMMARY_NAME)
     except OSError as err:
         raise ResultUnreadableError(f"{folder}: cannot be listed ({err.strerror})") from err
 

@@ -28,10 +28,10 @@ def events(folder):
 
 def test_an_untouched_run_is_intact(results):
     report = verify(results)
-    assert (report.findings, report.unsealed, report.files) == ((), "", 12)
+    assert (report.findings, report.unsealed, report.files) == ((), "", 13)
     done = command("verify", results)
     assert done.exit_code == 0
-    assert done.output.startswith(f"{results}: intact, 12 files, ")
+    assert done.output.startswith(f"{results}: intact, 13 files, ")
 
 
 def test_every_step_of_the_run_is_in_the_log(results, recordings):
@@ -45,7 +45,7 @@ def test_every_step_of_the_run_is_in_the_log(results, recordings):
 
 def test_a_hundred_random_single_byte_changes_are_all_found(results):
     paths = sorted(path for path in results.iterdir() if path.name not in LEDGER_FILES)
-    assert len(paths) == 13
+    assert len(paths) == 14
     draw = random.Random(20261121)
     for _ in range(SINGLE_BYTE_CHANGES):
         path = draw.choice(paths)
@@ -140,7 +140,7 @@ def test_a_log_that_is_gone_leaves_nothing_vouched_for(results):
     (results / LOG_NAME).unlink()
     found = findings(results)
     assert "No such file" in found[LOG_NAME]
-    assert len(found) == 13
+    assert len(found) == 14
 
 
 def test_a_torn_line_is_found_and_the_next_run_goes_on(results, recordings):
@@ -168,7 +168,7 @@ def test_a_second_run_continues_the_chain(server, results, recordings, tmp_path)
     done = command("submit", recordings[1], new, "-o", results)
     assert done.exit_code == 0
     second = verify(results)
-    assert (second.findings, second.files) == ((), 13)
+    assert (second.findings, second.files) == ((), 14)
     assert f"seal: {second.seal}" in done.stderr
     assert findings(results, seal=first.seal) == {}
     assert events(results).count("run_finished") == 2
