@@ -182,14 +182,14 @@ class RunLog:
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
-        chain = read_chain(self.path.read_bytes())
+        chain = read_chain(self.path.read_bytes(), _is_about_files)
         if chain.breaks:
             raise RunLogError(
                 f"{self.path}: {chain.breaks[0]}; keep this folder as it is, see "
                 "`voiceman-client verify`, and give another --output"
             )
         self._size = self.path.stat().st_size - len(chain.torn)
-        self._next, self._previous = len(chain.lines), chain.last
+        self._next, self._previous = chain.count, chain.last
         self._outputs = outputs_of(chain.lines)
         if chain.torn:
             os.ftruncate(self._file, self._size)
@@ -198,6 +198,11 @@ class RunLog:
         for half in half_files(self._folder):
             half.unlink()
             self.append("half_file_removed", {"name": os.path.relpath(half, self._folder)})
+
+
+def _is_about_files(line: bytes) -> bool:
+    """Whether a line of a log may say that a file was written or removed."""
+    return b'"outputs":' in line or b'"file_removed"' in line
 
 
 def half_files(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -40,7 +39,7 @@ def status(context: click.Context, /, folder: Path, style: str) -> None:
     going = is_in_use(folder)
     if style == "json":
         recordings = [
-            asdict(entry) | {"windows_answered": _answered(entry, answered)} for entry in entries
+            vars(entry) | {"windows_answered": _answered(entry, answered)} for entry in entries
         ]
         click.echo(json.dumps({"running": going, "counts": counts, "recordings": recordings}))
         return
