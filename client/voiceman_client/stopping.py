@@ -42,9 +42,11 @@ class Stop:
 def heeding_signals(stop: Stop) -> Generator[None]:
     """Let SIGINT and SIGTERM end a run gracefully; a second one ends the process as usual.
 
-    To be entered in the main thread.
+    One that is ignored, as shells make the jobs in their background ignore SIGINT, stays so. To be
+    entered in the main thread.
     """
-    usual = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    usual = {number: known for number, known in handlers.items() if known != signal.SIG_IGN}
 
     def restore() -> None:
         for number, handler in usual.items():
@@ -54,7 +56,7 @@ def heeding_signals(stop: Stop) -> Generator[None]:
         restore()
         stop.ask(signal.Signals(number).name)
 
-    for number in _SIGNALS:
+    for number in usual:
         signal.signal(number, handle)
     try:
         yield

@@ -68,6 +68,18 @@ def test_every_byte_of_the_log_counts(results):
     log.write_bytes(content)
 
 
+def test_lines_that_nobody_wants_are_checked_as_well(results):
+    content = (results / LOG_NAME).read_bytes()
+    whole, skimmed = read_chain(content), read_chain(content, lambda line: b'"outputs":' in line)
+    assert (skimmed.breaks, skimmed.count, skimmed.last) == ((), len(whole.lines), whole.last)
+    assert {line.event for line in skimmed.lines} == {
+        *("result_written", "summary_written", "run_finished")
+    }
+    for at in range(0, len(content) - 1, 7):
+        changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        assert read_chain(changed, lambda _: False).breaks == read_chain(changed).breaks, at
+
+
 def test_a_changed_file_is_named_with_both_hashes(results):
     path = results / "1.srt"
     path.write_bytes(path.read_bytes() + b" ")

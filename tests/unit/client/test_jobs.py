@@ -20,6 +20,7 @@ from voiceman_client.inputs import printable, unprinted
 from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger, State
 from voiceman_client.run_log import LOG_NAME, RunLog, is_in_use
+from voiceman_client.stopping import Stop, heeding_signals
 
 LONG_S, SHORT_S = 29.0, 4.0  # of the windows of one recording, one is longer, one is shorter
 
@@ -205,6 +206,15 @@ def test_a_signal_ends_a_run_gracefully(server, recordings, output, while_runnin
     assert again.exit_code == 0, again.output
     assert len(server.windows) - 1 + kept == 4
     assert findings(output) == {}
+
+
+def test_an_ignored_signal_stays_ignored():
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with heeding_signals(Stop()):
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def test_cancel_ends_the_run_of_another_process(server, recordings, output, while_running):
