@@ -14,6 +14,8 @@ FILES ?=
 RESULTS ?= results/demo
 # Which labelled sentences check-patterns reads; patterns are tuned on the tuning part alone.
 PART ?= tuning
+# How many inputs fuzz-decode tries.
+COUNT ?= 200000
 
 UV_VERSION := 0.13.8
 VENV := .venv
@@ -32,7 +34,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-ledger bench-alignment gpu-check learn-cues lock clean
+	bench-ledger bench-alignment bench-heat check-preparation fuzz-decode test-faults gpu-check \
+	learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -107,6 +110,18 @@ bench-scoring: install  ## utterances scored per second on one core
 
 bench-ledger: install  ## seconds to take up, and to look at, a job of 10,000 recordings
 	$(BIN)/python -m perf.bench_ledger
+
+bench-heat: install  ## heat control on thermal models: how hot they get, what it costs
+	$(BIN)/python -m perf.scripted_heat
+
+check-preparation: export  ## error rate with and without offset, level and noise set right
+	$(BIN)/python -m perf.check_preparation
+
+fuzz-decode: install  ## broken media files (COUNT=200000) through real decoder processes
+	$(BIN)/python -m perf.fuzz_decode --count $(COUNT)
+
+test-faults: export  ## over 200 processes killed at random moments while jobs run: nothing lost or changed
+	$(BIN)/python -m perf.faults
 
 gpu-check:  ## parity, speed and memory of Whisper and the voice networks on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check

@@ -29,10 +29,11 @@ from perf.record import table, write_result
 from voiceman_client.cli import main as command
 from voiceman_client.job import opened
 from voiceman_client.layout import Layout
-from voiceman_client.ledger import State, WindowAnswer
+from voiceman_client.ledger import State
 from voiceman_client.options import Limits
 from voiceman_client.order import Order
 from voiceman_client.planning import ChannelPlan, Plan
+from voiceman_client.window_answer import WindowAnswer
 from voiceman_client.windows import Span
 from voiceman_client.writers import Written
 

@@ -29,6 +29,7 @@ from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.server.process import RunningServer, start
 from voiceman.server.settings import Ports, ServerSettings
 from voiceman_client.decode import decode
+from voiceman_client.report.case import json_files
 from voiceman_export.assets import fetch
 
 RECORDINGS = 30
@@ -39,7 +40,9 @@ COMMAND = "python -m perf.thirty_recordings"
 CLIENT = Path(sys.executable).with_name("voiceman-client")
 
 
-def cut_recordings(folder: Path) -> float:
+def cut_recordings(
+    folder: Path, count: int = RECORDINGS, lengths_s: tuple[float, float] = LENGTHS_S
+) -> float:
     """Write the recordings into a folder; returns their seconds in all."""
     sources = [
         *sorted(fetch("korean-calls").rglob("*.wav")),
@@ -47,9 +50,9 @@ def cut_recordings(folder: Path) -> float:
     ]
     choice = random.Random(SEED)
     total_s = 0.0
-    for number in range(RECORDINGS):
+    for number in range(count):
         sound = decode(choice.choice(sources), "mix").waveforms[0]
-        samples = min(len(sound), int(choice.uniform(*LENGTHS_S) * SAMPLE_RATE_HZ))
+        samples = min(len(sound), int(choice.uniform(*lengths_s) * SAMPLE_RATE_HZ))
         at = choice.randint(0, len(sound) - samples)
         with wave.open(str(folder / f"{number:02}.wav"), "wb") as file:
             file.setnchannels(1)
@@ -129,7 +132,7 @@ def submit(server: RunningServer, recordings: Path, results: Path) -> dict[str, 
     memory = {side: log.stop() for side, log in logs.items()}
     if status:
         sys.exit(f"submit ended with exit code {status}")
-    written = len(list(results.glob("*.json")))
+    written = len(json_files(results))
     return {"recordings_written": written, "wall_s": round(wall_s, 1), **memory}
 
 

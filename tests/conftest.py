@@ -22,6 +22,10 @@ SOUND_SUFFIXES = {".wav", ".flac"}
 READY_TIMEOUT_S = 120
 
 
+# Every run of a test does its own work; who tests the cache of answers asks for it.
+os.environ["VOICEMAN_CACHE_SIZE"] = "0"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever lies in tests/server starts a tritonserver."""
     for item in items:

@@ -6,6 +6,7 @@
     │   ├── RecordingNotFoundError     no such file, or a folder without recordings
     │   ├── RecordingUnreadableError   no permission, empty, not audio, or damaged
     │   ├── NoAudioError               a container without a sound track
+    │   ├── RecordingLimitError        more bytes, sound, memory or time than one may take
     │   ├── RecordingTooShortError     less sound than any model can work on
     │   └── SeveralSpeakersError       more than one voice where there must be one
     ├── ResultNotWrittenError     an output file could not be written (disk full, no permission)
@@ -23,6 +24,7 @@
         ├── ServerNotReadyError        it answers, but its models do not work yet
         ├── QueueFullError             the server's queue is full; try again later
         ├── DeadlineExceededError      no answer in the time allowed
+        │   └── PastDeadlineError          the server found it late, by its own clock
         └── RequestCancelledError      the caller did not wait for the answer
 
 A message names the file, the value and the limit, and what to do about it.
@@ -51,6 +53,10 @@ class RecordingUnreadableError(RecordingError):
 
 class NoAudioError(RecordingError):
     """The container has no sound track."""
+
+
+class RecordingLimitError(RecordingError):
+    """The recording takes more bytes, sound, memory or time than one recording may."""
 
 
 class RecordingTooShortError(RecordingError):
@@ -119,6 +125,10 @@ class QueueFullError(ServerError):
 
 class DeadlineExceededError(ServerError):
     """No answer came in the time allowed."""
+
+
+class PastDeadlineError(DeadlineExceededError):
+    """The server found the deadline of a request passed; its clock may be another."""
 
 
 class RequestCancelledError(ServerError):

@@ -73,12 +73,14 @@ class ModelWeights(TypedDict):
     """Which weights a model works with: from the manifest beside them.
 
     `precision` is that of the file; `computed_in` that of the model, where it differs from it.
+    `profile` is that of the server, see `voiceman.profile`.
     """
 
     name: str
     version: str
     precision: str
     sha256: str
+    profile: NotRequired[str]
     computed_in: NotRequired[str]
 
 

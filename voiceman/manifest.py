@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voiceman.errors import HashMismatchError, WeightsError
 from voiceman.evidence import ModelWeights
+from voiceman.profile import profile_in_use
 
 MANIFEST_NAME = "manifest.json"
 _CHUNK_BYTES = 1 << 20
@@ -43,9 +44,13 @@ class Manifest:
 
     @property
     def weights(self) -> ModelWeights:
-        """What the evidence says about these weights."""
+        """What the evidence says about these weights, and the profile they are worked with."""
         return ModelWeights(
-            name=self.name, version=self.version, precision=self.precision, sha256=self.sha256
+            name=self.name,
+            version=self.version,
+            precision=self.precision,
+            sha256=self.sha256,
+            profile=profile_in_use(),
         )
 
     def write(self, folder: Path) -> None:

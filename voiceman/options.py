@@ -39,8 +39,12 @@ class WindowOptions:
             no speech, and not decoded again.
         patterns: a user's table of crime language (TOML) on top of the shipped one of its
             language, at most 64 KiB; see `voiceman.analysis.pattern_tables`.
-        deadline_unix_s: wall-clock time after which the answer is of no use to the caller;
-            0 means none. It travels here because cancellation does not cross an ensemble.
+        timeout_s: seconds after which the answer is of no use to the caller, counted from when
+            the model receives the request; 0 means none.
+        deadline_unix_s: wall-clock time after which it is of no use, which counts the time in
+            the server's queue too; read once, when the model receives the request, so that a
+            clock that jumps later changes nothing. 0 means none. Both travel here because
+            cancellation does not cross an ensemble.
     """
 
     timestamps: bool = True
@@ -52,6 +56,7 @@ class WindowOptions:
     min_avg_logprob: float = -1.0
     no_speech_threshold: float = 0.6
     patterns: str = ""
+    timeout_s: float = 0.0
     deadline_unix_s: float = 0.0
 
     def __post_init__(self) -> None:

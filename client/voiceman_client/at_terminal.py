@@ -9,9 +9,9 @@ import click
 
 from voiceman.errors import ConfigurationError, VoicemanError
 from voiceman_client.command_line import FAILED, exit_code
+from voiceman_client.dashboard import Dashboard
 from voiceman_client.job import Tally, carry_out
 from voiceman_client.order import Order
-from voiceman_client.progress import ProgressDisplay
 from voiceman_client.stopping import Stop, heeding_signals
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def run(context: click.Context, order: Order) -> None:
     """
     tally, stop = Tally(), Stop()
     try:
-        with heeding_signals(stop), ProgressDisplay(len(order.recordings)) as display:
+        with heeding_signals(stop), Dashboard() as display:
             carry_out(order, display, _print_path, tally, stop)
     except ConfigurationError as err:
         raise click.UsageError(str(err)) from err

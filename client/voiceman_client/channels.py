@@ -1,5 +1,7 @@
 """Two-channel calls: does each channel carry a speaker of its own?"""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,16 +16,17 @@ _ACTIVE_BELOW_PEAK_DB = 30.0  # a frame is active when it is this near to the lo
 _DOMINANCE_DB = 10.0  # one channel is this much louder: somebody speaks there and only there
 _MIN_DOMINATED = 0.6  # share of the active frames that one channel dominates
 _MIN_SHARE = 0.05  # of the active frames, for each channel
+_BLOCK = 1 << 16  # samples or frames that are held in a wider type at a time
 _MAX_CORRELATION = 0.5  # of the samples; cross-talk stays below, a room does not
 
 
 def select_channels(
-    sound: npt.NDArray[np.int16], mode: str = "auto"
+    sound: Sequence[Int16Waveform], mode: str = "auto"
 ) -> tuple[tuple[Int16Waveform, ...], tuple[int | None, ...]]:
     """The waveforms to work on and the numbers of their channels.
 
     Args:
-        sound: [c, n] with c 1 or 2.
+        sound: one channel [n], or two.
         mode: one of CHANNEL_MODES.
 
     Returns:
@@ -33,18 +36,20 @@ def select_channels(
         return (sound[0],), (None,)
     if mode == "split" or (mode == "auto" and carries_speaker_per_channel(sound)):
         return (sound[0], sound[1]), (0, 1)
-    mixed = (sound[0].astype(np.int32) + sound[1]) // 2
-    return (mixed.astype(np.int16),), (None,)
+    mixed = np.empty_like(sound[0])
+    for part in _blocks(len(mixed)):
+        mixed[part] = (sound[0][part].astype(np.int32) + sound[1][part]) // 2
+    return (mixed,), (None,)
 
 
-def carries_speaker_per_channel(sound: npt.NDArray[np.int16]) -> bool:
-    """Whether two channels [2, n] are the two ends of a call.
+def carries_speaker_per_channel(sound: Sequence[Int16Waveform]) -> bool:
+    """Whether two channels [n] are the two ends of a call.
 
     On such a call the channels take turns: nearly always one of them is much louder than the
     other, each of them is the louder one for some of the time, and their samples are not
     correlated.
     """
-    frames = sound.shape[1] // _FRAME_SAMPLES
+    frames = len(sound[0]) // _FRAME_SAMPLES
     if frames == 0:
         return False
     power = np.stack([_frame_power(channel, frames) for channel in sound])
@@ -67,12 +72,25 @@ def carries_speaker_per_channel(sound: npt.NDArray[np.int16]) -> bool:
 
 def _frame_power(channel: Int16Waveform, frames: int) -> npt.NDArray[np.float32]:
     """Mean square [frames] of 20 ms frames."""
+    power = np.empty(frames, np.float32)
     framed = channel[: frames * _FRAME_SAMPLES].reshape(frames, _FRAME_SAMPLES)
-    return np.mean(np.square(framed.astype(np.float32)), axis=1)
+    for part in _blocks(frames):
+        power[part] = np.mean(np.square(framed[part].astype(np.float32)), axis=1)
+    return power
 
 
-def _correlation(sound: npt.NDArray[np.int16]) -> float:
+def _correlation(sound: Sequence[Int16Waveform]) -> float:
     """Correlation of the samples of two channels; 0 when one is silent."""
-    left, right = sound[0].astype(np.float32), sound[1].astype(np.float32)
-    scale = float(np.sqrt(np.dot(left, left) * np.dot(right, right)))
-    return float(np.dot(left, right)) / scale if scale else 0.0
+    together = left_power = right_power = 0.0
+    for part in _blocks(len(sound[0])):
+        left, right = (channel[part].astype(np.float32) for channel in sound)
+        together += float(np.dot(left, right))
+        left_power += float(np.dot(left, left))
+        right_power += float(np.dot(right, right))
+    scale = float(np.sqrt(left_power * right_power))
+    return together / scale if scale else 0.0
+
+
+def _blocks(length: int) -> Iterator[slice]:
+    """Slices that bound what a wider copy of a long recording takes."""
+    return (slice(start, start + _BLOCK) for start in range(0, length, _BLOCK))

@@ -11,21 +11,25 @@ import sys
 
 import click
 
+from voiceman_client.cache_commands import cache
 from voiceman_client.cancel_command import cancel
 from voiceman_client.clean_command import clean
 from voiceman_client.enroll_command import enroll
 from voiceman_client.explain_command import explain
 from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.patterns_command import patterns
+from voiceman_client.power_command import power
 from voiceman_client.report.command import report
 from voiceman_client.retry_command import retry
 from voiceman_client.server_commands import health, models
 from voiceman_client.status_command import status
 from voiceman_client.submit_command import submit
+from voiceman_client.watch_command import watch
 
 COMMANDS = (
-    *(submit, status, retry, cancel, clean),
-    *(report, explain, enroll, patterns, verify, keygen, models, health),
+    *(submit, watch, status, retry, cancel, clean),
+    *(report, explain, enroll, patterns, verify, keygen),
+    *(models, health, power, cache),
 )
 
 

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
 from voiceman.errors import RequestCancelledError
-from voiceman.evidence import ModelWeights
 from voiceman.manifest import sha256_of
+from voiceman_client import answer_cache
 from voiceman_client.batch import Batch
+from voiceman_client.cache_size import answers_folder
 from voiceman_client.emotion import emotions_of
 from voiceman_client.enrolment import embedding_model, enrol
 from voiceman_client.identity import sha256_of_json, weights_in_use
-from voiceman_client.ledger import Ledger
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
 from voiceman_client.patterns import UsersPatterns, read_patterns
+from voiceman_client.processing import Asked, Kept, Progress
 from voiceman_client.result import Made, Result
+from voiceman_client.sensors import choose_sensor
 from voiceman_client.status import (
     ModelStatus,
     describe_models,
@@ -29,7 +31,7 @@ from voiceman_client.status import (
     require_ready,
     wait_until_ready,
 )
-from voiceman_client.submit import Note, Outcome, Progress, Submission, keep_no_log
+from voiceman_client.submit import Outcome, Submission, Watched
 from voiceman_client.transport import DEFAULT_SERVER, Server
 from voiceman_client.voices import EmbeddingModel, Voice, Voices, read_voices, write_voices
 
@@ -56,7 +58,10 @@ class Client:
             server: host:port of gRPC; None: VOICEMAN_SERVER, else 127.0.0.1:8001.
             limits: how much may happen at once; None: the defaults.
         """
-        self._server = Server(server or os.environ.get("VOICEMAN_SERVER") or DEFAULT_SERVER)
+        self._server = Server(
+            server or os.environ.get("VOICEMAN_SERVER") or DEFAULT_SERVER,
+            (limits or Limits()).away_s,
+        )
         self._limits = limits or Limits()
         self._batches: list[Batch] = []  # that run
         self._stop = asyncio.Event()
@@ -106,9 +111,9 @@ class Client:
         self,
         paths: Sequence[StrPath],
         show: Callable[[Progress], None] = lambda _: None,
-        note: Note = keep_no_log,
-        ledger: Ledger | None = None,
-        is_kept: Callable[[Path], bool] = lambda _: False,
+        *,
+        kept: Kept | None = None,
+        watched: Watched | None = None,
         **options: Unpack[OptionValues],
     ) -> Generator[Outcome, None, None]:
         """Process recordings; outcomes come as they are finished, not in order.
@@ -116,18 +121,17 @@ class Client:
         Args:
             paths: the files.
             show: called with progress, from another thread.
-            note: called with every step for a log, from another thread too.
-            ledger: of the results folder, so that an interrupted run goes on; None: none.
-            is_kept: whether the files of a recording that the ledger calls completed are there;
-                called from another thread.
+            kept: what outlives the run, so that an interrupted one goes on; None: nothing.
+            watched: what is looked at meanwhile; None: the temperature, and the memory.
             options: fields of `SubmitOptions`.
 
         Raises:
             ServerUnreachableError: nobody answers at the server's address.
             ServerNotReadyError: it answers, but not all models are loaded.
-            ConfigurationError: the file of voices or of patterns cannot be used.
+            ConfigurationError: the file of voices or of patterns cannot be used, or the
+                temperature must be watched and cannot be.
         """
-        batch = self._begin(paths, options, show=show, note=note, ledger=ledger, is_kept=is_kept)
+        batch = self._begin(paths, options, show=show, kept=kept, watched=watched)
         try:
             # A client that was closed meanwhile has closed the run as well.
             while not self._loop.is_closed() and (outcome := self._run(batch.fetch())) is not None:
@@ -170,31 +174,21 @@ class Client:
         options: OptionValues,
         *,
         show: Callable[[Progress], None] = lambda _: None,
-        note: Note = keep_no_log,
-        ledger: Ledger | None = None,
-        is_kept: Callable[[Path], bool] = lambda _: False,
+        kept: Kept | None = None,
+        watched: Watched | None = None,
     ) -> Batch:
         """Start the work on recordings; for arguments and errors see `process_batch`."""
         wanted = SubmitOptions(**options)
-        voices = read_voices(Path(wanted.voices)) if wanted.voices else None
-        patterns = read_patterns(Path(wanted.patterns)) if wanted.patterns else None
-        require_ready(self._server)
-        if voices and wanted.voices:
-            voices.check_model(self._embedding_model(), Path(wanted.voices))
-        made = self._made(wanted, patterns)
-        note("run_started", {**asdict(made), "recordings": len(paths)})
+        kept = kept or Kept()
+        asked = self._asked(wanted)
+        kept.note("run_started", {**asdict(asked.made), "recordings": len(paths)})
         submission = Submission(
             self._server,
-            made,
-            wanted,
+            asked,
             self._limits,
             show,
-            patterns=patterns.text if patterns else "",
-            voices=voices and voices.voices,
-            note=note,
-            made_sha256=sha256_of_json([asdict(made), self._weights(wanted.language)]),
-            ledger=ledger,
-            is_kept=is_kept,
+            kept=kept,
+            watched=watched or Watched(choose_sensor("auto", self._server.address)),
             stop=self._stop,
         )
         batch = Batch(submission, [Path(path) for path in paths])
@@ -224,11 +218,15 @@ class Client:
         wait_until_ready(self._server, timeout_s)
 
     def clear_model_cache(self) -> None:
-        """Forget what this client keeps itself, which is nothing.
+        """Empty the cache of answers on this machine; see `voiceman_client.answer_cache`.
 
         Models belong to the server. It serves other callers too, so that no client can unload
         them, and it gives back memory by itself when that runs short.
+
+        Raises:
+            OSError: an answer cannot be removed.
         """
+        answer_cache.clear(answers_folder())
 
     def enrol(self, name: str, paths: Sequence[StrPath], voices: StrPath) -> Voice:
         """Store a person's voice in a voices file, so that results can name it.
@@ -255,8 +253,22 @@ class Client:
         write_voices(file, (known or Voices(model, {})).with_voice(name, voice))
         return voice
 
-    def _weights(self, language: str) -> dict[str, ModelWeights]:
-        return self._run(weights_in_use(self._server, language, self._limits.timeout_s))
+    def _asked(self, options: SubmitOptions) -> Asked:
+        """Read what the options name, and ask the server what it is."""
+        voices = read_voices(Path(options.voices)) if options.voices else None
+        patterns = read_patterns(Path(options.patterns)) if options.patterns else None
+        require_ready(self._server)
+        if voices and options.voices:
+            voices.check_model(self._embedding_model(), Path(options.voices))
+        made = self._made(options, patterns)
+        weights = self._run(weights_in_use(self._server, options.language, self._limits.timeout_s))
+        return Asked(
+            made,
+            options,
+            made_sha256=sha256_of_json([asdict(made), weights]),
+            patterns=patterns.text if patterns else "",
+            voices=voices and voices.voices,
+        )
 
     def _embedding_model(self) -> EmbeddingModel:
         return self._run(embedding_model(self._server, self._limits.timeout_s))

@@ -44,9 +44,8 @@ async def weights_in_use(
         "RECORDING_OPTIONS": json.dumps({"window_starts": [0.0]}),
     }
     summary = read_text(await server.infer("recording_summary", inputs, timeout_s), "SUMMARY")
-    weights: dict[str, ModelWeights] = {
-        "voice_activity": json.loads(read_text(found, "VOICE_ACTIVITY_WEIGHTS"))
-    }
+    weights: dict[str, ModelWeights] = {}
     for answer in (evidence, summary):
         weights |= json.loads(answer).get("models", {})
-    return weights
+    # Last, as in results: what a model says of itself counts.
+    return weights | {"voice_activity": json.loads(read_text(found, "VOICE_ACTIVITY_WEIGHTS"))}

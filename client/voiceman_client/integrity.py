@@ -124,13 +124,21 @@ def _passed_through(chain: Chain) -> Sequence[str]:
 def _is_known(line: Line) -> bool:
     """Whether the facts are of the form that `RunLog` writes, as far as they are read here."""
     match line.event, line.facts:
-        case "decoded", {"file": str()}:
+        case (
+            ("decoded", {"file": str()})
+            | ("result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}})
+            | ("performance_written" | "summary_written", {"outputs": {}})
+            | ("file_removed", {"name": str()})
+        ):
             return True
-        case "result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}}:
-            return True
-        case "file_removed", {"name": str()}:
-            return True
-        case "decoded" | "result_written" | "file_removed", _:
+        case (
+            "decoded"
+            | "result_written"
+            | "performance_written"
+            | "summary_written"
+            | "file_removed",
+            _,
+        ):
             return False
         case _, {"outputs": outputs}:
             return isinstance(outputs, dict)
@@ -146,11 +154,25 @@ def _log(chain: Chain, known: Sequence[Line]) -> Iterator[str]:
     for line in chain.lines:
         if not _is_known(line):
             yield f"line {line.sequence + 1}: these are no facts of {line.event}"
+    yield from _two_answers(known)
     for line in known:
         if line.event == "run_finished":
             before = outputs_of(other for other in known if other.sequence < line.sequence)
             if line.facts.get("outputs") != before:
                 yield f"line {line.sequence + 1}: the seal lists other files than were written"
+
+
+def _two_answers(lines: Sequence[Line]) -> Iterator[str]:
+    """Windows of which one and the same run says two answers; another run may get another."""
+    said: dict[str, object] = {}
+    for line in lines:
+        if line.event in ("run_started", "run_finished"):
+            said.clear()
+        if line.event == "window_answered":
+            window = repr([line.facts.get(name) for name in ("file", "channel", "start", "end")])
+            evidence = line.facts.get("evidence_sha256")
+            if said.setdefault(window, evidence) != evidence:
+                yield f"line {line.sequence + 1}: two answers of one run about the window {window}"
 
 
 def _provenance(

@@ -10,11 +10,13 @@ from typing import Any
 
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
+from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.ledger import LEDGER_FILES
 from voiceman_client.run_log import LOG_NAME
+from voiceman_client.vitals_file import VITALS_NAME
 
 # What is rewritten as runs go on, and no result.
-WORKING_FILES = {LOG_NAME, *LEDGER_FILES}
+WORKING_FILES = {LOG_NAME, TEMPERATURE_LOG, VITALS_NAME, *LEDGER_FILES}
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,20 @@
 """A run into a results folder: what is asked for, carried out to its last file.
 
 The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`), the ledger (see
-`voiceman_client.ledger`) and `job_summary.json`; where is up to its `Layout`. A recording counts
-as done when its files are on the disk and in the log.
+`voiceman_client.ledger`), `job_summary.json` and the performance report; where is up to its
+`Layout`. A recording counts as done when its files are on the disk and in the log.
 """
 
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from voiceman.errors import ServerUnreachableError, VoicemanError
 from voiceman_client import incoming
+from voiceman_client.answer_cache import AnswerCache
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
 from voiceman_client.delivery import WritePdf, deliver
@@ -23,21 +24,23 @@ from voiceman_client.job_summary import write_summary
 from voiceman_client.layout import JOB, Layout
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
+from voiceman_client.observer import Observer
 from voiceman_client.order import Order
+from voiceman_client.own_metrics import served
+from voiceman_client.processing import Kept
 from voiceman_client.run_log import RunLog
+from voiceman_client.run_report import write_performance
 from voiceman_client.stopping import CANCELLED, Stop, heeding_ledger
-from voiceman_client.submit import Outcome, Progress
+from voiceman_client.submit import Outcome, Submission
+from voiceman_client.telemetry import Telemetry
+from voiceman_client.vitals import Readings, Vitals
 
 
 class Display(Protocol):
     """Shows how a run goes on."""
 
-    def step(self, step: Progress) -> None:
-        """Something went on; may come from another thread."""
-        ...
-
-    def finish(self, outcome: Outcome) -> None:
-        """A recording is finished."""
+    def show(self, vitals: Vitals) -> None:
+        """The run stands so; comes from another thread."""
         ...
 
     def say(self, message: str) -> None:
@@ -88,6 +91,14 @@ class JobFolder:
         if event == "decoded" and self.layout.style == JOB:
             path = self.paths[facts["file"]]
             incoming.begin(path, self.names[path], self.layout.folder)
+
+    def kept(self, cache: AnswerCache | None) -> Kept:
+        """What of a run outlives it here.
+
+        Args:
+            cache: answers of other runs.
+        """
+        return Kept(self.ledger, self.is_kept, self.note, cache, self.log.knows)
 
     def is_kept(self, path: Path) -> bool:
         """Whether the files of a recording are there."""
@@ -154,68 +165,99 @@ def carry_out(
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices or the patterns cannot be used.
+        ConfigurationError: the voices, the patterns, the sensor, the size of the cache or the
+            address of the metrics cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
     stop = stop or Stop()
     started_unix_s = time.time()
+    telemetry = Telemetry(len(order.recordings))
+    runs: list[Submission] = []  # one, from its beginning on
+    watched = replace(order.watched(), began=runs.append, retried=telemetry.retried)
+    cache = order.cache()
     with (
         opened(order, display.say) as folder,
+        served(order.own_metrics, telemetry.vitals),
+        Observer(
+            telemetry,
+            order.layout.folder,
+            display.show,
+            read=lambda: runs[0].readings() if runs else Readings(),
+            states=folder.ledger.counts,
+        ) as observer,
         Client(order.server, order.limits) as client,
         heeding_ledger(stop, folder.ledger),
         closing(
             client.process_batch(
                 order.recordings,
-                display.step,
-                folder.note,
-                folder.ledger,
-                folder.is_kept,
+                telemetry.step,
+                kept=folder.kept(cache),
+                watched=watched,
                 **order.options,
             )
         ) as outcomes,
     ):
         stop.ends(client.stop)
-        _say_missing(order, folder, display, tally)
+        _tell_missing(order, folder, display, telemetry, tally)
         for outcome in outcomes:
-            _take(outcome, folder, display, printed, tally)
-            if outcome.error and isinstance(outcome.error, ServerUnreachableError):
+            error = folder.deliver(outcome)
+            telemetry.ended(outcome, error)
+            _count(outcome, error, tally)
+            _tell(outcome, error, display)
+            if error is None:
+                printed(folder.shown(outcome.path))
+            if isinstance(error, ServerUnreachableError):
                 break
         outcomes.close()  # nothing more comes, nor is filed
-        if stop.reason:
-            folder.log.append("run_stopped", {"why": stop.reason})
-        if stop.reason == CANCELLED:
-            folder.ledger.cancel()
+        _say_stopped(stop, folder)
         write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
-        counts = {
-            "finished": tally.finished,
-            "given": len(order.recordings),
-            "failed": len(tally.failures),
-        }
-        display.say(f"seal: {folder.log.seal(counts, order.signer)}")
+        observer.beat()
+        observed = runs[0].observed() if runs else None
+        for path in write_performance(
+            order.layout.folder, telemetry.course(), folder.log, observed
+        ):
+            display.say(f"performance: {path}")
+        display.say(f"seal: {_seal(order, tally, folder)}")
 
 
-def _say_missing(order: Order, folder: JobFolder, display: Display, tally: Tally) -> None:
+def _count(outcome: Outcome, error: VoicemanError | None, tally: Tally) -> None:
+    tally.finished += 1
+    if error:
+        tally.failures.append(error)
+    elif outcome.result is None:
+        tally.recalled += 1
+
+
+def _tell(outcome: Outcome, error: VoicemanError | None, display: Display) -> None:
+    if error:
+        display.say(f"failed: {error}")
+    elif outcome.result and (line := untold(outcome.result)):
+        display.say(f"{outcome.path}: {line}")
+
+
+def _tell_missing(
+    order: Order, folder: JobFolder, display: Display, telemetry: Telemetry, tally: Tally
+) -> None:
+    """Arguments that name no recording are failures too."""
     tally.failures += order.missing
     for err in order.missing:
+        telemetry.failed(err)
         display.say(f"failed: {err}")
         folder.log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
 
 
-def _take(
-    outcome: Outcome,
-    folder: JobFolder,
-    display: Display,
-    printed: Callable[[Path], None],
-    tally: Tally,
-) -> None:
-    """Write what became of a recording, and say so."""
-    tally.finished += 1
-    display.finish(outcome)
-    if error := folder.deliver(outcome):
-        tally.failures.append(error)
-        display.say(f"failed: {error}")
-        return
-    tally.recalled += outcome.result is None
-    printed(folder.shown(outcome.path))
-    if outcome.result and (line := untold(outcome.result)):
-        display.say(f"{outcome.path}: {line}")
+def _say_stopped(stop: Stop, folder: JobFolder) -> None:
+    """Log why the run ends early, where it does."""
+    if stop.reason:
+        folder.log.append("run_stopped", {"why": stop.reason})
+    if stop.reason == CANCELLED:
+        folder.ledger.cancel()
+
+
+def _seal(order: Order, tally: Tally, folder: JobFolder) -> str:
+    counts = {
+        "finished": tally.finished,
+        "given": len(order.recordings),
+        "failed": len(tally.failures),
+    }
+    return folder.log.seal(counts, order.signer)

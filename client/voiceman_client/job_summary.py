@@ -65,7 +65,7 @@ def _recording(entry: Entry, name: str | None, layout: Layout, log: RunLog) -> d
         "outputs": {
             kind: os.path.relpath(path, layout.folder)
             for kind, path in files.items()
-            if log.knows(path) and (entry.state == State.COMPLETED or kind == "error")
+            if log.wrote(path) and (entry.state == State.COMPLETED or kind == "error")
         },
     }
 

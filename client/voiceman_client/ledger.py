@@ -1,7 +1,8 @@
 """What of a job is done: an SQLite database beside the results.
 
 Every answer of the server is in it, on the disk, before it counts. So a run that was killed, or
-whose power was cut, goes on where it was: `submit` with the same arguments asks for nothing twice.
+whose power was cut, goes on where it was: `submit` with the same arguments asks for nothing twice
+that the run's log knows. What somebody changed in the ledger meanwhile is asked for again.
 
 A recording goes through these states:
 
@@ -19,7 +20,8 @@ sound, the models and the options. Another model or another option is other work
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,19 +29,19 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import VoicemanError
 from voiceman_client.database import Database
 from voiceman_client.inputs import printable
 from voiceman_client.planning import Plan
+from voiceman_client.window_answer import WindowAnswer
 from voiceman_client.windows import Span
 
 LEDGER_NAME = "ledger.sqlite3"
 # SQLite keeps the last two beside the first while it is open.
 LEDGER_FILES = (LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm")
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recordings (
@@ -65,6 +67,7 @@ CREATE TABLE IF NOT EXISTS windows (
     last INTEGER NOT NULL,
     evidence TEXT NOT NULL,
     embeddings BLOB NOT NULL,
+    sha256 TEXT NOT NULL,
     PRIMARY KEY (work, channel, first, last)
 );
 """
@@ -117,19 +120,6 @@ class Entry:
     changed_unix_s: float
 
 
-@dataclass(frozen=True)
-class WindowAnswer:
-    """The server's answer about a window.
-
-    Attributes:
-        evidence: the EVIDENCE tensor.
-        embeddings: [u, 192] of its utterances.
-    """
-
-    evidence: str
-    embeddings: npt.NDArray[np.float32]
-
-
 class Ledger:
     """The ledger of a folder; a context manager. Threads may use it at the same time."""
 
@@ -160,10 +150,13 @@ class Ledger:
         try:
             with self._database.read() as database:
                 used = database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
+        except VoicemanError:  # a disk that fails; what is there stays
+            used = True
         finally:
             self._database.close()
         if self._path and not used:
-            remove_ledger(self._path.parent)
+            with suppress(OSError):  # an empty one does no harm
+                remove_ledger(self._path.parent)
 
     def expect(self, paths: Sequence[Path]) -> None:
         """Say which recordings a run was given; those that were not finished are PENDING again."""
@@ -238,16 +231,19 @@ class Ledger:
         self._set(path, State.FAILED, type(error).__name__, str(error))
 
     def plan(self, work: str) -> Plan | None:
-        """What is to be heard; None: it is not known yet."""
+        """What is to be heard; None: it is not known yet, or damaged."""
         with self._database.read() as database:
             row = database.execute("SELECT plan FROM plans WHERE work = ?", (work,)).fetchone()
-        return Plan.from_json(row["plan"]) if row else None
+        try:
+            return Plan.from_json(row["plan"]) if row else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def keep_plan(self, path: Path, work: str, plan: Plan) -> None:
         """File what is to be heard of a recording."""
         windows = sum(len(part.spans) for part in plan.channels)
         with self._database.change() as database:
-            database.execute("INSERT OR IGNORE INTO plans VALUES (?, ?)", (work, plan.to_json()))
+            database.execute("INSERT OR REPLACE INTO plans VALUES (?, ?)", (work, plan.to_json()))
             database.execute(
                 "UPDATE recordings SET windows = ?, changed_unix_s = ? WHERE path = ?",
                 (windows, time.time(), printable(path.absolute())),
@@ -257,16 +253,28 @@ class Ledger:
         """The windows that were answered, by channel and span."""
         with self._database.read() as database:
             rows = database.execute("SELECT * FROM windows WHERE work = ?", (work,)).fetchall()
-        return {
-            (
-                None if row["channel"] == _MIXDOWN else int(row["channel"]),
-                Span(row["first"], row["last"]),
-            ): WindowAnswer(
-                row["evidence"],
-                np.frombuffer(row["embeddings"], "<f4").reshape(-1, SPEAKER_EMBEDDING_SIZE),
+        return {_window(row): _answer(row) for row in rows}
+
+    def forget_doubtful(
+        self, work: str, is_logged: Callable[[str], bool]
+    ) -> list[tuple[int | None, Span]]:
+        """Forget the answers that changed since they were kept, and those that no log knows.
+
+        Args:
+            work: that they are filed under.
+            is_logged: whether the log knows an answer, by `WindowAnswer.sha256`.
+
+        Returns:
+            Channels and spans of the windows whose answers are forgotten.
+        """
+        with self._database.change() as database:
+            rows = database.execute("SELECT * FROM windows WHERE work = ?", (work,)).fetchall()
+            doubtful = [row for row in rows if not (_is_whole(row) and is_logged(row["sha256"]))]
+            database.executemany(
+                "DELETE FROM windows WHERE work = ? AND channel = ? AND first = ? AND last = ?",
+                [(work, row["channel"], row["first"], row["last"]) for row in doubtful],
             )
-            for row in rows
-        }
+        return [_window(row) for row in doubtful]
 
     def keep_answer(
         self, work: str, channel: int | None, span: Span, answer: WindowAnswer
@@ -277,11 +285,11 @@ class Ledger:
             The answer that counts: the first one, should a window have been answered twice.
         """
         key = (work, _MIXDOWN if channel is None else channel, span.start, span.end)
-        embeddings = np.ascontiguousarray(answer.embeddings, "<f4").tobytes()
+        sha256 = answer.sha256(work, channel, span)
         with self._database.change() as database:
             done = database.execute(
-                "INSERT OR IGNORE INTO windows VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, answer.evidence, embeddings),
+                "INSERT OR IGNORE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*key, answer.evidence, answer.embedding_bytes, sha256),
             )
         return answer if done.rowcount else self.answers(work)[channel, span]
 
@@ -333,6 +341,23 @@ def remove_ledger(folder: Path) -> None:
     """Remove the ledger of a folder; nobody may have it open. Raises OSError."""
     for name in LEDGER_FILES:
         folder.joinpath(name).unlink(missing_ok=True)
+
+
+def _window(row: sqlite3.Row) -> tuple[int | None, Span]:
+    channel = None if row["channel"] == _MIXDOWN else int(row["channel"])
+    return channel, Span(row["first"], row["last"])
+
+
+def _answer(row: sqlite3.Row) -> WindowAnswer:
+    embeddings = np.frombuffer(row["embeddings"], "<f4").reshape(-1, SPEAKER_EMBEDDING_SIZE)
+    return WindowAnswer(row["evidence"], embeddings)
+
+
+def _is_whole(row: sqlite3.Row) -> bool:
+    try:
+        return _answer(row).sha256(row["work"], *_window(row)) == row["sha256"]
+    except (AttributeError, TypeError, ValueError):  # not even the types are what was kept
+        return False
 
 
 def _entry(row: sqlite3.Row) -> Entry:

@@ -1,11 +1,12 @@
 """What the caller of a run may choose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from voiceman.errors import InvalidRequestError
 from voiceman.options import AUTO_LANGUAGE
 from voiceman_client.channels import CHANNEL_MODES
+from voiceman_client.decode_limits import DecodeLimits
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class SubmitOptions:
             those alone.
         voices: path of a file of enrolled voices, see `voiceman_client.voices`; None: speakers
             are not compared with anybody.
+        denoise: turn steady noise down before anything is heard, see `voiceman_client.prepare`.
     """
 
     language: str = AUTO_LANGUAGE
@@ -35,6 +37,7 @@ class SubmitOptions:
     max_speakers: int | None = None
     patterns: str | None = None
     voices: str | None = None
+    denoise: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, before hours of work rest on it."""
@@ -62,6 +65,7 @@ class OptionValues(TypedDict, total=False):
     max_speakers: int | None
     patterns: str | None
     voices: str | None
+    denoise: bool
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,12 @@ class Limits:
         in_flight: requests to `forensic` at a time, over all recordings.
         workers: recordings that are decoded and planned at a time.
         timeout_s: for each request, all its attempts together.
+        away_s: for how long the server may be away before requests fail.
+        decode: what a decoder may use for one recording.
     """
 
-    in_flight: int = 16
+    in_flight: int = 32
     workers: int = 2
     timeout_s: float = 600.0
+    away_s: float = 300.0
+    decode: DecodeLimits = field(default_factory=DecodeLimits)

@@ -28,6 +28,7 @@ from voiceman.evidence import (
     Word,
 )
 from voiceman_client.decode import Recording
+from voiceman_client.decoded import Decoded
 from voiceman_client.voices import NOTE, Voice, recognise
 from voiceman_client.windows import Span
 
@@ -90,6 +91,7 @@ class Provenance(TypedDict):
     duration: float
     pcm_sha256: str
     channels: list[int | None]
+    preparation: NotRequired[dict[str, Any] | None]
     voiceman: str
     options: dict[str, Any]
     server: dict[str, str]
@@ -155,7 +157,7 @@ class Made:
 
 
 def assemble(
-    recording: Recording,
+    recording: Recording | Decoded,
     heard: Sequence[Heard],
     summary: Summary | None,
     made: Made,
@@ -166,40 +168,26 @@ def assemble(
     """Put the answers about the windows of a recording together.
 
     Args:
-        recording: the decoded file.
+        recording: the decoded file; its samples are not looked at.
         heard: the answers in the order in which `recording_summary` saw them.
         summary: the answer of `recording_summary`; None when there was no window.
         made: for the provenance.
         voices: enrolled ones to compare the speakers with; None: nobody is compared.
         weights: by model, of those that found the windows.
     """
-    speakers = iter(summary["utterance_speakers"] if summary else ())
-    assessments = iter(summary["utterance_assessments"] if summary else ())
-    windows: list[ResultWindow] = []
-    utterances: list[Utterance] = []
-    segments: list[ResultSegment] = []
-    flags: list[Flag] = list(recording.flags)
-    for item in heard:
-        spoken = [
-            _utterance(found, item, next(speakers), next(assessments))
-            for found in item.evidence["utterances"]
-        ]
-        utterances += spoken
-        windows.append(_window(item, spoken))
-        segments += [_segment(found, item, spoken) for found in item.evidence["segments"]]
-        flags += [_shifted(flag, item.span) for flag in item.evidence["flags"]]
+    joined = _join(heard, summary)
+    segments = sorted(joined.segments, key=_when)
+    flags = [*recording.flags, *joined.flags]
     if not heard:
         flags.append(
             Flag(kind="no_speech", start=0.0, end=round(recording.duration_s, _DIGITS), detail="")
         )
-    segments.sort(key=_when)
-    utterances.sort(key=_when)
     return Result(
         schema=RESULT_SCHEMA,
         language=_language(heard),
         segments=segments,
         word_segments=sorted((word for s in segments for word in s["words"]), key=_when),
-        utterances=utterances,
+        utterances=sorted(joined.utterances, key=_when),
         speakers=_speakers(heard, summary, voices) if summary else [],
         speaker_turns=summary["speaker_turns"] if summary else [],
         speech=summary["speech"] if summary else 0.0,
@@ -207,7 +195,7 @@ def assemble(
         score=summary["score"]
         if summary
         else Score(value=None, coverage=0.0, components=[], evidence=[]),
-        windows=sorted(windows, key=_when),
+        windows=sorted(joined.windows, key=_when),
         flags=sorted(flags, key=_when),
         unavailable=summary["unavailable"] if summary else {"recording": "no speech was found"},
         notes=_notes(heard) if voices is None else _notes(heard) | {"voices": NOTE},
@@ -219,12 +207,42 @@ def assemble(
     )
 
 
-def _provenance(recording: Recording, made: Made, models: dict[str, UsedModel]) -> Provenance:
+@dataclass(frozen=True)
+class _Joined:
+    """What all windows say, in times of the recording; window by window."""
+
+    windows: list[ResultWindow] = field(default_factory=list[ResultWindow])
+    utterances: list[Utterance] = field(default_factory=list[Utterance])
+    segments: list[ResultSegment] = field(default_factory=list[ResultSegment])
+    flags: list[Flag] = field(default_factory=list[Flag])
+
+
+def _join(heard: Sequence[Heard], summary: Summary | None) -> _Joined:
+    speakers = iter(summary["utterance_speakers"] if summary else ())
+    assessments = iter(summary["utterance_assessments"] if summary else ())
+    joined = _Joined()
+    for item in heard:
+        evidence = item.evidence
+        spoken = [
+            _utterance(found, item, next(speakers), next(assessments))
+            for found in evidence["utterances"]
+        ]
+        joined.utterances.extend(spoken)
+        joined.windows.append(_window(item, spoken))
+        joined.segments.extend(_segment(found, item, spoken) for found in evidence["segments"])
+        joined.flags.extend(_shifted(flag, item.span) for flag in evidence["flags"])
+    return joined
+
+
+def _provenance(
+    recording: Recording | Decoded, made: Made, models: dict[str, UsedModel]
+) -> Provenance:
     return Provenance(
         source={"file": recording.source.path, **_without_path(recording)},
         duration=round(recording.duration_s, _DIGITS),
         pcm_sha256=recording.pcm_sha256,
         channels=list(recording.channels),
+        preparation=recording.preparation and asdict(recording.preparation),
         voiceman=made.voiceman,
         options=dict(made.options),
         server=dict(made.server),
@@ -273,7 +291,7 @@ def _when(item: Mapping[str, Any]) -> tuple[float, float]:
     return item["start"], item["end"]
 
 
-def _without_path(recording: Recording) -> dict[str, Any]:
+def _without_path(recording: Recording | Decoded) -> dict[str, Any]:
     return {name: value for name, value in asdict(recording.source).items() if name != "path"}
 
 

@@ -6,10 +6,14 @@ The events:
     run_started          version, options, layout, server and models (versions, hashes of
                          configurations)
     decoded              file, SHA-256 of it and of the decoded sound
-    speech_found         file, number of its windows
-    window_answered      file, channel, start and end in seconds, SHA-256 of the evidence
+    speech_found         file, number of its windows, SHA-256 of where they are
+    window_answered      file, channel, start and end in seconds, SHA-256 of the evidence, and of
+                         all of the answer with what it answers
+    answer_doubted       file, channel, start and end: the ledger had another answer than the log
+                         knows, it is asked for again
     summed_up            file, SHA-256 of the summary
     result_written       provenance as in the result, size and SHA-256 of every file written
+    performance_written  size and SHA-256 of the files of the performance report
     recording_failed     file or argument, why, and SHA-256 where the file itself is the reason
     summary_written      the job's summary: size and SHA-256
     file_removed         name of a file that does not hold any more
@@ -21,11 +25,15 @@ The events:
 
 Files that are written are named relative to the folder, recordings as in `provenance`. The hash
 of the last `run_finished` is the seal of everything before it.
+
+What a later run takes from the ledger instead of asking again must be in the log (`knows`): so the
+chain protects the ledger too, which changes as runs go on and which no seal lists.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -44,6 +52,12 @@ if TYPE_CHECKING:  # only who signs needs the package cryptography
     from voiceman_client.signing import Signer
 
 LOG_NAME = "run_log.jsonl"
+# The hash of an answer or a plan in a line as bytes; inside a string its quotes were escaped.
+_HASH = re.compile(
+    rb'^\{"sequence":\d+,"time":"[^"]*","event":"(?:window_answered|speech_found)",'
+    rb'.*"(?:answer|plan)_sha256":"([^"\\]+)"',
+    re.MULTILINE,
+)
 SEALS = ("run_finished", "run_signed")  # events that a folder may rest after
 
 
@@ -89,7 +103,8 @@ class RunLog:
         self, kind: type[BaseException] | None, err: BaseException | None, at: TracebackType | None
     ) -> None:
         if not self._size:
-            self.path.unlink(missing_ok=True)  # nothing came of the run
+            with suppress(OSError):  # nothing came of the run; an empty log is none
+                self.path.unlink()
         os.close(self._file)
 
     def append(self, event: str, facts: Mapping[str, Any], *, sync: bool = True) -> Line:
@@ -101,23 +116,26 @@ class RunLog:
             sync: wait until the disk has it; without, it outlives this process only.
 
         Raises:
-            ResultNotWrittenError: the disk is full; the log is as it was before.
+            ResultNotWrittenError: the disk is full, or fails; the log is as it was before.
         """
         with self._lock:
             now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             content, line = write_line(self._next, now, event, facts, self._previous)
             try:
+                self._cut()
                 _write(self._file, content)
                 if sync:
                     os.fsync(self._file)
             except OSError as err:
-                os.ftruncate(self._file, self._size)
+                with suppress(OSError):  # a dead disk: the next line, or the next run, sees to it
+                    self._cut()
                 raise ResultNotWrittenError(
                     f"{self.path}: {len(content)} bytes could not be written ({err.strerror}); "
                     "make room"
                 ) from err
             self._size += len(content)
             self._next, self._previous = line.sequence + 1, line.sha256
+            self._known |= _hashes_in(content)
             return line
 
     def written(self, event: str, facts: Mapping[str, Any], files: Sequence[Written]) -> None:
@@ -134,7 +152,7 @@ class RunLog:
 
     def remove(self, path: Path) -> None:
         """Remove a file that was written, if it was; see `append` for errors."""
-        if not self.knows(path):
+        if not self.wrote(path):
             return
         name = os.path.relpath(path, self._folder)
         try:
@@ -144,9 +162,13 @@ class RunLog:
         self.append("file_removed", {"name": name})
         del self._outputs[name]
 
-    def knows(self, path: Path) -> bool:
+    def wrote(self, path: Path) -> bool:
         """Whether the log says that a file was written, and not that it was removed."""
         return os.path.relpath(path, self._folder) in self._outputs
+
+    def knows(self, sha256: str) -> bool:
+        """Whether a line says this hash of an answer (`window_answered`) or of a plan."""
+        return sha256 in self._known
 
     def holds(self, files: Iterable[Path]) -> bool:
         """Whether the log knows these files and they are there, as long as it says."""
@@ -174,6 +196,11 @@ class RunLog:
             self.append("run_signed", asdict(signer.sign(seal)))
         return seal
 
+    def _cut(self) -> None:
+        """Take away what a line left that could not be written."""
+        if os.fstat(self._file).st_size > self._size:
+            os.ftruncate(self._file, self._size)
+
     def _claim(self) -> None:
         _lock(self._file, self.path)
         # A run that came to nothing may have removed its log since it was opened here.
@@ -182,7 +209,8 @@ class RunLog:
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
-        chain = read_chain(self.path.read_bytes(), _is_about_files)
+        content = self.path.read_bytes()
+        chain = read_chain(content, _is_about_files)
         if chain.breaks:
             raise RunLogError(
                 f"{self.path}: {chain.breaks[0]}; keep this folder as it is, see "
@@ -191,6 +219,7 @@ class RunLog:
         self._size = self.path.stat().st_size - len(chain.torn)
         self._next, self._previous = chain.count, chain.last
         self._outputs = outputs_of(chain.lines)
+        self._known = _hashes_in(content[: self._size])
         if chain.torn:
             os.ftruncate(self._file, self._size)
             digest = hashlib.sha256(chain.torn).hexdigest()
@@ -266,6 +295,11 @@ def _busy(path: Path) -> RunLogError:
     return RunLogError(
         f"{path}: another run writes into this folder; wait, or give another --output"
     )
+
+
+def _hashes_in(lines: bytes) -> set[str]:
+    """Of the answers and plans in lines that are whole."""
+    return {found.decode() for found in _HASH.findall(lines)}
 
 
 def _write(file: int, content: bytes) -> None:

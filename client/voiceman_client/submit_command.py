@@ -1,6 +1,5 @@
 """The command `submit`: its options, and what it prints while a run goes on."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Unpack
@@ -10,14 +9,18 @@ from click.core import ParameterSource
 
 from voiceman.errors import InvalidRequestError
 from voiceman_client.at_terminal import read_signer, run, sign_option
+from voiceman_client.cache_commands import cache_size_option
 from voiceman_client.channels import CHANNEL_MODES
 from voiceman_client.command_line import server_option
+from voiceman_client.cores import read_cores
+from voiceman_client.heat import Policy
 from voiceman_client.incoming import waiting
 from voiceman_client.inputs import find_recordings
 from voiceman_client.layout import Layout
 from voiceman_client.names_parameter import Names
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
-from voiceman_client.order import Order
+from voiceman_client.order import Means, Order
+from voiceman_client.own_metrics import PageAddress
 from voiceman_client.writers import FORMATS
 
 
@@ -89,6 +92,9 @@ from voiceman_client.writers import FORMATS
     help="File of enrolled voices to compare the speakers with; see `enroll`.",
 )
 @click.option(
+    "--denoise", is_flag=True, help="Turn steady noise down first; may cost or spoil words."
+)
+@click.option(
     "--in-flight",
     type=click.IntRange(1, 512),
     envvar="VOICEMAN_IN_FLIGHT",
@@ -101,8 +107,8 @@ from voiceman_client.writers import FORMATS
     "--workers",
     type=click.IntRange(1, 64),
     envvar="VOICEMAN_WORKERS",
-    default=lambda: min(10, os.cpu_count() or 1),
-    show_default="processors, at most 10",
+    default=lambda: read_cores().workers,
+    show_default="efficiency cores, or at most 10 of cores that are alike",
     show_envvar=True,
     help="Decoder processes.",
 )
@@ -117,7 +123,59 @@ from voiceman_client.writers import FORMATS
     metavar="SECONDS",
     help="Time for each request, waiting in the server's queue included.",
 )
+@click.option(
+    "--server-away",
+    "away_s",
+    type=click.FloatRange(0),
+    envvar="VOICEMAN_SERVER_AWAY",
+    default=Limits.away_s,
+    show_default=True,
+    show_envvar=True,
+    metavar="SECONDS",
+    help="For how long the server may be away (it restarts, or loads a model) before work fails.",
+)
+@click.option(
+    "--metrics",
+    envvar="VOICEMAN_METRICS",
+    show_default="port 8002 of the server",
+    show_envvar=True,
+    metavar="HOST:PORT",
+    help="The server's metrics page: how much waits there, and its GPU.",
+)
+@click.option(
+    "--heat-sensor",
+    envvar="VOICEMAN_HEAT_SENSOR",
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    metavar="SENSOR",
+    help="Where the temperature is read: nvml, none, the http address of a metrics page, or auto.",
+)
+@click.option(
+    "--heat-policy",
+    type=click.Choice(["cautious", "ignore", "stop"]),
+    envvar="VOICEMAN_HEAT_POLICY",
+    default="cautious",
+    show_default=True,
+    show_envvar=True,
+    help="Without a temperature to believe: work as if it were hot, at full speed, or not at all.",
+)
+@cache_size_option
 @sign_option
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=PageAddress.port,
+    show_default=True,
+    help="TCP port of a page of metrics about this run, for Prometheus; 0: none.",
+)
+@click.option(
+    "--metrics-host",
+    default=PageAddress.host,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address that this page is served at.",
+)
 @click.pass_context
 def submit(
     context: click.Context,
@@ -128,10 +186,17 @@ def submit(
     output: Path,
     job: Path | None,
     formats: tuple[str, ...],
+    key: Path | None,
     in_flight: int,
     workers: int,
     timeout_s: float,
-    key: Path | None,
+    away_s: float,
+    metrics: str | None,
+    heat_sensor: str,
+    heat_policy: Policy,
+    cache_size_gb: float | None,
+    metrics_port: int,
+    metrics_host: str,
     **options: Unpack[OptionValues],
 ) -> None:
     """Transcribe and analyse recordings.
@@ -147,9 +212,18 @@ def submit(
         recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
     else:
         recordings, missing = waiting(job)
-    layout = Layout.job(job, formats) if job else Layout.flat(output, formats)
-    limits = Limits(in_flight, workers, timeout_s)
-    run(context, Order(recordings, missing, layout, server, limits, options, signer))
+    order = Order(
+        recordings,
+        missing,
+        Layout.job(job, formats) if job else Layout.flat(output, formats),
+        server,
+        Limits(in_flight, workers, timeout_s, away_s),
+        options,
+        signer,
+        Means(heat_sensor, heat_policy, metrics, cache_size_gb),
+        PageAddress(metrics_port, metrics_host),
+    )
+    run(context, order)
 
 
 def _check(

@@ -5,9 +5,11 @@ without waiting for each other.
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,18 @@ import numpy.typing as npt
 from tritonclient.grpc import InferenceServerClient, InferInput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from voiceman.contracts import MODELS, Tensor
+from voiceman.contracts import MODELS, WAVEFORM, Tensor
 from voiceman.errors import (
     DeadlineExceededError,
     InvalidRequestError,
+    PastDeadlineError,
     QueueFullError,
     ServerError,
     ServerNotReadyError,
     ServerUnreachableError,
 )
+from voiceman_client.lost_calls import LossWatch
+from voiceman_client.shared_audio import Region, SharedAudio
 
 DEFAULT_SERVER = "127.0.0.1:8001"
 MAX_MESSAGE_BYTES = 64 << 20  # the largest request, a recording's evidence, is a few MB per hour
@@ -37,7 +42,11 @@ _CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
-_ATTEMPTS = 9  # over half a minute: a server that restarts or reloads a model is back by then
+AWAY_S = 35.0  # a server that reloads a model is back by then
+_REMEMBERED = 64  # answers of a model, by which its slowest is known
+_SLOWER = 10.0  # times the slowest: such an answer is taken for lost
+_LEAST_PATIENCE_S = 60.0
+_LEAST_GRACE_S = 5.0
 _FIRST_DELAY_S = 0.25
 _MAX_DELAY_S = 8.0
 _RETRIED = (QueueFullError, ServerNotReadyError, ServerUnreachableError)
@@ -48,16 +57,36 @@ Arrays = Mapping[str, npt.NDArray[Any] | str | list[str]]
 class Server:
     """A connection to a server; opened when first used."""
 
-    def __init__(self, address: str = DEFAULT_SERVER) -> None:
+    def __init__(self, address: str = DEFAULT_SERVER, away_s: float = AWAY_S) -> None:
+        """Prepare a connection.
+
+        Args:
+            address: host:port.
+            away_s: for how long nobody may answer before a call fails.
+        """
         self.address = address
         self.grpc = InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
+        self.refused: Callable[[], None] = _ignore  # called when a call is to be sent again
+        self.answered: Callable[[], None] = _ignore
+        self.audio = SharedAudio(self.grpc)
+        self._away_s = away_s
+        self._losses = LossWatch(self.grpc)
+        self._answers_s: defaultdict[str, deque[float]] = defaultdict(
+            lambda: deque(maxlen=_REMEMBERED)
+        )
 
     def close(self) -> None:
         """Close the connection; calls in flight fail."""
+        self.audio.close()
         self.grpc.close()
 
     async def infer(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
-        """Call a model; a full queue, a lost connection or a model that is away is tried again.
+        """Call a model; what was refused or lost is sent again.
+
+        A full queue, a lost connection and a model that is away are waited for. A server that
+        lost its model's process never answers what that held: when a model was loaded anew, what
+        was in flight is waited for as long as the slowest answer took and then sent again; and an
+        answer that takes ten times as long is not waited for in any case.
 
         Args:
             model: a name in `voiceman.contracts.MODELS`.
@@ -68,18 +97,64 @@ class Server:
             ServerError, InvalidRequestError: see `to_error`.
         """
         deadline = time.monotonic() + timeout_s
-        tensors = to_tensors(model, inputs)
-        for attempt in range(_ATTEMPTS):
-            left_s = deadline - time.monotonic()
+        delay_s, away_since = _FIRST_DELAY_S, None
+        patience_s = self._patience_s(model)
+        while True:
+            began = time.monotonic()
             try:
-                return await self._call(model, tensors, left_s)
+                answer = await self._attempt(model, inputs, min(deadline - began, patience_s))
             except _RETRIED:
-                delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt)
-                delay_s *= random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
-                if attempt == _ATTEMPTS - 1 or time.monotonic() + delay_s >= deadline:
+                away_since = away_since or began
+                pause_s = delay_s * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
+                again = time.monotonic() + pause_s
+                if again >= min(deadline, away_since + self._away_s):
                     raise
-            await asyncio.sleep(delay_s)
-        raise DeadlineExceededError(f"{self.address}: {model}: no answer in {timeout_s:g} s")
+                self.refused()
+            except PastDeadlineError:  # nothing was lost
+                raise
+            except DeadlineExceededError:
+                if time.monotonic() >= deadline:
+                    raise
+                patience_s *= 2
+                pause_s = 0.0
+            except _LostError:
+                pause_s = 0.0
+            else:
+                self._answers_s[model].append(time.monotonic() - began)
+                self.answered()
+                return answer
+            await asyncio.sleep(pause_s)
+            delay_s = min(_MAX_DELAY_S, delay_s * 2)
+
+    def _patience_s(self, model: str) -> float:
+        slowest_s = max(self._answers_s[model], default=math.inf)
+        return max(_LEAST_PATIENCE_S, _SLOWER * slowest_s)
+
+    async def _attempt(self, model: str, inputs: Arrays, timeout_s: float) -> InferResult:
+        """Call a model once, with its sound in shared memory where that is possible."""
+        waveform = inputs.get(WAVEFORM.name)
+        region = None
+        if isinstance(waveform, np.ndarray):
+            region = await self.audio.lend(waveform)
+        if region is None:
+            return await self._call(model, to_tensors(model, inputs), timeout_s)
+        try:
+            answer = await self._call(model, to_tensors(model, inputs, region), timeout_s)
+        except (ServerError, InvalidRequestError) as err:
+            self.audio.leave(region)
+            if region.name not in str(err):
+                raise
+            # The server does not know it: it was started anew.
+            self.audio.forget(region)
+            return await self._call(model, to_tensors(model, inputs), timeout_s)
+        except BaseException:
+            self.audio.leave(region)
+            raise
+        self.audio.give_back(region)
+        return answer
+
+    def _grace_s(self, model: str) -> float:
+        return max(_LEAST_GRACE_S, max(self._answers_s[model], default=_LEAST_PATIENCE_S))
 
     async def _call(self, model: str, tensors: list[InferInput], timeout_s: float) -> InferResult:
         loop = asyncio.get_running_loop()
@@ -93,6 +168,10 @@ class Server:
             else:
                 answer.set_exception(to_error(error, self.address, model, timeout_s))
 
+        def give_up() -> None:
+            if not answer.done():
+                answer.set_exception(_LostError())
+
         call = self.grpc.async_infer(
             model,
             tensors,
@@ -100,22 +179,40 @@ class Server:
             client_timeout=timeout_s,
         )
         try:
-            return await answer
-        except asyncio.CancelledError:
+            with self._losses.watching(self._grace_s(model), give_up):
+                return await answer
+        except (asyncio.CancelledError, _LostError):
             if call is not None:
                 call.cancel()
             raise
 
 
-def to_tensors(model: str, inputs: Arrays) -> list[InferInput]:
-    """The request's tensors, with the batch dimension, as the contract says."""
+class _LostError(Exception):
+    """The server has lost the request, as it seems."""
+
+
+def _ignore() -> None:
+    """Nobody wants to know."""
+
+
+def to_tensors(model: str, inputs: Arrays, shared: Region | None = None) -> list[InferInput]:
+    """The request's tensors, with the batch dimension, as the contract says.
+
+    Args:
+        model: a name in `voiceman.contracts.MODELS`.
+        inputs: see `Server.infer`.
+        shared: where WAVEFORM is; None: in the request.
+    """
     tensors: list[InferInput] = []
     for tensor in MODELS[model].inputs:
         if tensor.name not in inputs:
             continue
         array = _array(tensor, inputs[tensor.name])[np.newaxis]
         sent = InferInput(tensor.name, list(array.shape), tensor.dtype)
-        sent.set_data_from_numpy(array)
+        if shared and tensor.name == WAVEFORM.name:
+            sent.set_shared_memory(shared.name, array.nbytes)
+        else:
+            sent.set_data_from_numpy(array)
         tensors.append(sent)
     return tensors
 
@@ -156,12 +253,17 @@ def to_error(
     else:
         late = ""
     if late:
-        return DeadlineExceededError(f"{where}{late}; raise --timeout or lower --in-flight")
+        kind = PastDeadlineError if "deadline passed" in message else DeadlineExceededError
+        return kind(f"{where}{late}; raise --timeout or lower --in-flight")
     if "INVALID_ARGUMENT" in status:
         return InvalidRequestError(f"{where}{message}")
-    if "queue size" in message:
+    # gRPC calls a message above its limit RESOURCE_EXHAUSTED too; that one never fits.
+    exhausted = "RESOURCE_EXHAUSTED" in status and "larger than max" not in message
+    if exhausted or "queue size" in message:
         return QueueFullError(f"{where}its queue is full ({message}); lower --in-flight")
-    if "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
+    # What Triton says of a model whose process died, until somebody loads it again.
+    dead = "not healthy" in message
+    if dead or "NOT_FOUND" in status or "unknown model" in message or "not ready" in message:
         return ServerNotReadyError(f"{where}{message}; wait until voiceman-server says ready")
     if "UNAVAILABLE" in status:
         return ServerUnreachableError(

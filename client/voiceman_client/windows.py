@@ -7,7 +7,7 @@ fits, because Whisper wants well-filled windows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count, pairwise
+from itertools import count, pairwise, permutations, product
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ Spans = npt.NDArray[np.float64]
 
 OVERLAP_SAMPLES = 10 * SAMPLE_RATE_HZ  # as long as the segmentation model's own window
 _SEAM_S = 0.1  # regions this near to a seam on both sides are one region that it cut
+_MOST = 0.5  # of what a speaker says in an overlap; uncalibrated
 _MARGIN_SAMPLES = SAMPLE_RATE_HZ // 5  # kept before and after speech: onsets are quiet
 _SEARCH_SAMPLES = 10 * SAMPLE_RATE_HZ  # where to look for a quiet place to cut
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // 20  # 50 ms; quieter for this long is a gap between words
@@ -77,31 +78,40 @@ def stitch(pieces: Sequence[Span], answers: Sequence[npt.NDArray[np.float32]]) -
             SPEAKER_TURNS the speaker as well, whose number holds within the piece only.
 
     Returns:
-        The same in seconds of the recording, sorted; spans that a seam cut are joined again.
-        A speaker keeps the number over a seam that cuts a turn; otherwise no number is used
-        in two pieces.
+        The same in seconds of the recording, sorted; spans that a seam cut are joined again,
+        turns only with turns of the same speaker. A speaker keeps the number over a seam whose
+        two sides both hear the speaker in what they share; otherwise no number is used in two
+        pieces.
     """
     seams = [(right.start_s + left.end_s) / 2 for left, right in pairwise(pieces)]
+    width = answers[0].shape[1]
     joined: list[list[float]] = []
     unused = count()
+    numbers: dict[float, float] = {}  # by number in the piece
+    before = np.zeros((0, 3))
     for index, (piece, answer) in enumerate(zip(pieces, answers, strict=True)):
         low = seams[index - 1] if index else 0.0
         high = seams[index] if index < len(seams) else piece.end_s
-        cut = [span for span in joined if low - span[1] <= _SEAM_S]
-        numbers: dict[float, float] = {}  # by number in the piece
-        for start_s, end_s, *speaker in sorted(answer.astype(np.float64).tolist()):
-            start, end = max(piece.start_s + start_s, low), min(piece.start_s + end_s, high)
+        here = np.zeros((len(answer), 3))  # speech counts as that of one speaker, number 0
+        here[:, :width] = answer
+        here[:, :2] += piece.start_s
+        if width > 2 and index:
+            same = _same_speakers(before, here, piece.start_s, pieces[index - 1].end_s)
+            numbers = {mine: numbers[theirs] for mine, theirs in same.items() if theirs in numbers}
+        cut = {span[2]: span for span in joined if low - span[1] <= _SEAM_S}
+        for start_s, end_s, speaker in sorted(here.tolist()):
+            start, end = max(start_s, low), min(end_s, high)
             if end <= start:
                 continue
-            if index and start - low <= _SEAM_S and cut:
-                begun = cut.pop(0)
+            if speaker not in numbers:
+                numbers[speaker] = next(unused)
+            begun = cut.pop(numbers[speaker], None) if start - low <= _SEAM_S else None
+            if begun:
                 begun[1] = end
-                numbers.update(zip(speaker, begun[2:], strict=True))
             else:
-                for number in speaker:
-                    numbers.setdefault(number, next(unused))
-                joined.append([start, end, *(numbers[number] for number in speaker)])
-    return np.array(sorted(joined), np.float64).reshape(-1, answers[0].shape[1])
+                joined.append([start, end, numbers[speaker]])
+        before = here
+    return np.array(sorted(joined), np.float64).reshape(-1, 3)[:, :width]
 
 
 def plan_windows(speech: Spans, waveform: Int16Waveform) -> list[Span]:
@@ -135,6 +145,47 @@ def clip_turns(turns: Spans, window: Span) -> npt.NDArray[np.float32]:
     clipped = np.clip(turns[:, :2] - window.start_s, 0.0, window.seconds)
     kept = clipped[clipped[:, 1] - clipped[:, 0] >= _MIN_TURN_S]
     return kept.astype(np.float32).reshape(-1, 2)
+
+
+def _same_speakers(left: Spans, right: Spans, start_s: float, end_s: float) -> dict[float, float]:
+    """Which speaker of the left piece each speaker of the right one is.
+
+    Of all one-to-one assignments the one with the most seconds in which both are active. Where
+    the pieces agree and no two speakers are active at just the same times, no other has as many.
+    A pair must share most of what the less active one says; less is what two speakers have in
+    common who take turns.
+
+    Args:
+        left: [k, 3] turns in seconds of the recording; those of a speaker are disjoint.
+        right: the same of the right piece.
+        start_s: where what the pieces share starts.
+        end_s: where it ends.
+
+    Returns:
+        Numbers in the left piece by numbers in the right one; speakers who are heard on one side
+        only are missing.
+    """
+    left, right = (
+        np.column_stack([np.clip(turns[:, :2], start_s, end_s), turns[:, 2]])
+        for turns in (left, right)
+    )
+    theirs, mine = np.unique(left[:, 2]), np.unique(right[:, 2])
+    size = max(len(theirs), len(mine))  # at most three: `voice_activity` tells no more apart
+    shared_s = np.zeros((size, size))
+    for (row, one), (column, other) in product(enumerate(theirs), enumerate(mine)):
+        a, b = left[left[:, 2] == one], right[right[:, 2] == other]
+        starts = np.maximum(a[:, None, 0], b[None, :, 0])
+        ends = np.minimum(a[:, None, 1], b[None, :, 1])
+        together_s = np.maximum(ends - starts, 0).sum()
+        less_s = min(np.diff(a[:, :2]).sum(), np.diff(b[:, :2]).sum())
+        shared_s[row, column] = together_s if together_s > _MOST * less_s else 0.0
+    rows = np.arange(size)
+    best = max(permutations(range(size)), key=lambda columns: shared_s[rows, list(columns)].sum())
+    return {
+        float(mine[column]): float(theirs[row])
+        for row, column in enumerate(best)
+        if shared_s[row, column] > 0
+    }
 
 
 def _with_margins(speech: Spans, samples: int) -> list[Span]:

@@ -207,7 +207,7 @@ def test_two_servers_run_side_by_side(repository, tmp_path):
     with repository.start() as first, repository.start() as second:
         assert first.prefix != second.prefix
         ports = {*first.ports.by_name().values(), *second.ports.by_name().values()}
-        assert len(ports) == 6
+        assert len(ports) == 8
         for running in (first, second):
             np.testing.assert_array_equal(infer_echo(running.grpc_url)["NUMBERS"], NUMBERS)
 
@@ -233,10 +233,11 @@ def test_sigkill_takes_tritonserver_with_it_and_the_next_start_cleans_up(
     assert not run_folders(pid)
 
 
-def test_dead_tritonserver_ends_the_command_with_its_last_lines(repository, voiceman_server):
+def test_dead_tritonserver_ends_a_command_that_does_not_watch(repository, voiceman_server):
     repository.add("echo", ECHO_CONFIG, echo())
 
-    with voiceman_server("--model-repository", repository.path, "--ports", "auto") as command:
+    options = ("--model-repository", repository.path, "--ports", "auto", "--watch-interval", "0")
+    with voiceman_server(*options) as command:
         command.first_line()
         (tritonserver,) = psutil.Process(command.process.pid).children()
         tritonserver.kill()

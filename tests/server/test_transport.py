@@ -1,7 +1,9 @@
 """Calls to a real server that is full, slow or gone: each has its own deadline and error."""
 
 import asyncio
+import json
 
+import psutil
 import pytest
 
 from voiceman.errors import (
@@ -11,8 +13,8 @@ from voiceman.errors import (
     ServerUnreachableError,
 )
 from voiceman.server.settings import Ports
-from voiceman_client import transport
-from voiceman_client.transport import Server, read_array
+from voiceman.server.stubs import find_stubs
+from voiceman_client.transport import AWAY_S, Server, read_array
 
 # The contract of `utterances`, answered after as many tenths of a second as the text says.
 CONFIG = """
@@ -28,8 +30,11 @@ instance_group [ { count: 1 kind: KIND_CPU } ]
 """
 SLEEPER = """
 import time
+from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
+
+KEPT = Path(__file__).with_name("kept")
 
 class TritonPythonModel:
     def execute(self, requests):
@@ -37,7 +42,11 @@ class TritonPythonModel:
 
     def answer(self, request):
         text = pb_utils.get_input_tensor_by_name(request, "ALIGNED_TRANSCRIPT").as_numpy()
-        tenths = int(text[0, 0] or 0)
+        if text[0, 0] == b"keep" and not KEPT.exists():
+            KEPT.touch()
+            self.late = request.get_response_sender()
+            return None
+        tenths = int(text[0, 0]) if text[0, 0].isdigit() else 0
         time.sleep(tenths / 10)
         utterances = np.array([[[0, tenths]]], np.float32)
         return pb_utils.InferenceResponse([pb_utils.Tensor("UTTERANCES", utterances)])
@@ -51,11 +60,11 @@ def address(repository):
         yield running.grpc_url
 
 
-def call_all(address, tenths, timeout_s=60.0):
+def call_all(address, tenths, timeout_s=60.0, away_s=AWAY_S):
     """Send all at once; the answers, or the errors, in order."""
 
     async def send():
-        server = Server(address)
+        server = Server(address, away_s)
         try:
             return await asyncio.gather(
                 *(server.infer("utterances", slow(t), timeout_s) for t in tenths),
@@ -67,15 +76,21 @@ def call_all(address, tenths, timeout_s=60.0):
     return asyncio.run(send())
 
 
+def kill_model(pid):
+    (triton,) = psutil.Process(pid).children()
+    (stub,) = find_stubs(triton.pid)
+    stub.process.kill()
+
+
 def slow(tenths):
     return {"ALIGNED_TRANSCRIPT": str(tenths)}
 
 
-def test_a_full_queue_is_tried_again_until_there_is_room(address, monkeypatch):
+def test_a_full_queue_is_tried_again_until_there_is_room(address):
     answers = call_all(address, [3, 3, 3, 3])
     assert [read_array(answer, "UTTERANCES")[0, 1] for answer in answers] == [3, 3, 3, 3]
-    monkeypatch.setattr(transport, "_ATTEMPTS", 1)
-    refused = [a for a in call_all(address, [3, 3, 3, 3]) if isinstance(a, Exception)]
+    answers = call_all(address, [3, 3, 3, 3], away_s=0.0)
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
     assert refused
     assert all(isinstance(error, QueueFullError) for error in refused)
     assert "lower --in-flight" in str(refused[0])
@@ -116,3 +131,26 @@ def test_nobody_at_the_address_is_said_within_the_deadline():
     (error,) = call_all(closed, [0], timeout_s=2.0)
     assert isinstance(error, ServerUnreachableError)
     assert f"{closed}: utterances: nobody answers" in str(error)
+
+
+def test_a_request_that_died_with_its_model_is_sent_again(repository, voiceman_server):
+    """Long before the minute after which any answer is taken for lost."""
+    repository.add("utterances", CONFIG, SLEEPER)
+    options = ("--ports", "auto", "--watch-interval", "0.5", "--exit-timeout", "1")
+    with voiceman_server("--model-repository", repository.path, *options) as command:
+        address = json.loads(command.first_line())["grpc"]
+
+        async def ask():
+            server = Server(address)
+            try:
+                await server.infer("utterances", slow(10), 30.0)  # how long an answer takes
+                asking = asyncio.create_task(server.infer("utterances", slow("keep"), 45.0))
+                while not (repository.path / "utterances/1/kept").exists():
+                    await asyncio.sleep(0.05)
+                kill_model(command.process.pid)
+                return await asking
+            finally:
+                server.close()
+
+        assert read_array(asyncio.run(ask()), "UTTERANCES").shape == (1, 2)
+        assert json.loads(command.first_line())["healed"] == {"utterances": "died"}

@@ -1,5 +1,6 @@
 """The model `whisper` in a real server: who goes away, who asks nonsense, and what is counted."""
 
+import asyncio
 import importlib
 import json
 import sys
@@ -15,7 +16,13 @@ import pytest
 import tritonclient.grpc as triton
 
 from voiceman.audio import SAMPLE_RATE_HZ
+from voiceman_client import asking
+from voiceman_client.asking import hear
 from voiceman_client.decode import decode
+from voiceman_client.options import SubmitOptions
+from voiceman_client.planning import Window
+from voiceman_client.transport import Server
+from voiceman_client.windows import Span
 
 CONFIG = Path(__file__).parents[2] / "model_repository" / "whisper" / "config.pbtxt"
 TIMEOUT_S = 120
@@ -159,6 +166,29 @@ def test_a_deadline_crosses_the_ensemble(server, client, sound):
     after = wait_until(server, "cancelled_total", before["cancelled_total"] + 1)
     assert after["slots_busy"] == 0
     assert after["windows_total"] == before["windows_total"]
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_a_client_with_another_clock_gets_the_same_answer_with_and_without_shared_memory(
+    server, sound, monkeypatch, ahead_s
+):
+    span = Span(0, len(sound))
+    turns = np.array([[0, span.end_s]], np.float32)
+    window = Window(span, None, sound, turns)
+
+    async def ask(shared):
+        connection = Server(server.grpc_url)
+        try:
+            if not shared:
+                connection.audio.close()
+            return (await hear(connection, window, SubmitOptions(), "", TIMEOUT_S)).evidence
+        finally:
+            connection.close()
+
+    expected = asyncio.run(ask(shared=False))
+    clock = SimpleNamespace(time=lambda: time.time() + ahead_s, monotonic=time.monotonic)
+    monkeypatch.setattr(asking, "time", clock)
+    assert asyncio.run(ask(shared=True)) == expected
 
 
 @pytest.mark.parametrize(

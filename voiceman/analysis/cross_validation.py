@@ -49,7 +49,7 @@ class Claim:
     Attributes:
         sentiment: -1 to 1.
         intensity: 0 to 1, how agitated they are.
-        menace: 0 to 1, how much they put pressure on somebody.
+        menace: 0 to 1, how much they put pressure on somebody; None: the patterns were not read.
         silent: why sentiment and intensity are None.
     """
 
@@ -150,9 +150,10 @@ def _voice(utterance: Utterance, stress: Stress, readings: Weights) -> dict[str,
 def _kinds(claim: Claim, rules: CrossValidationRules) -> dict[str, str]:
     """What the words are, each with the number that says so."""
     kinds: dict[str, str] = {}
-    menace = claim.menace or 0.0
-    if menace >= rules.menace:
-        kinds["threatening"] = f"menace {menace:.2f}"
+    if claim.menace is None:
+        pass  # the patterns were not read: words without agitation may still threaten
+    elif claim.menace >= rules.menace:
+        kinds["threatening"] = f"menace {claim.menace:.2f}"
     elif claim.intensity is not None and claim.intensity <= rules.calm:
         kinds["calm"] = f"intensity {claim.intensity:.2f}"
     if claim.sentiment is not None and abs(claim.sentiment) >= rules.sentiment:

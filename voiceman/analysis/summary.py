@@ -60,29 +60,21 @@ def summarise(
     Raises:
         InvalidRequestError: the numbers of windows, starts, channels or embeddings differ.
     """
+    heard = [window for window in windows if window]
     spoken = _place(windows, options)
-    if not any(windows):
-        embeddings = embeddings[:0]  # warm-up sends a row although nobody spoke
-    if len(embeddings) != len(spoken):
-        raise InvalidRequestError(
-            f"SPEAKER_EMBEDDING: {len(embeddings)} rows, but WINDOW_EVIDENCE has "
-            f"{len(spoken)} utterances; send one row for each, in their order"
-        )
-    spans = np.array([(item.start, item.end) for item in spoken]).reshape(-1, 2)
-    channels = [item.channel for item in spoken]
-    speech = Speech(embeddings, spans, channels)
+    # Warm-up sends a row although nobody spoke.
+    speech = _speech(spoken, embeddings if heard else embeddings[:0])
     labels = label_speakers(speech, options.count)
     assessments = assess(
         [item.utterance for item in spoken],
         [item.language for item in spoken],
-        list(zip(labels, channels, strict=True)),
+        list(zip(labels, speech.channels, strict=True)),
         tables,
     )
     scored = [
         _scored(item, name, assessment)
         for item, name, assessment in zip(spoken, labels, assessments, strict=True)
     ]
-    heard = [window for window in windows if window]
     speech_s, with_text = add_up(heard)
     return Summary(
         schema=SUMMARY_SCHEMA,
@@ -91,20 +83,25 @@ def summarise(
             _in_recording(assessment, item)
             for assessment, item in zip(assessments, scored, strict=True)
         ],
-        speakers=[
-            _speaker(
-                name,
-                [item for item, label in zip(spoken, labels, strict=True) if label == name],
-                [item for item in scored if item.speaker == name],
-            )
-            for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
-        ],
+        speakers=_speakers(spoken, labels, scored),
         speaker_turns=name_turns(options.turns or (), speech, labels),
         speech=speech_s,
         speech_with_text=with_text,
         score=score_many(scored),
-        unavailable=_unavailable(heard, embeddings, options) | why_unknown(speech_s, with_text),
+        unavailable=_unavailable(heard, speech.embeddings, options)
+        | why_unknown(speech_s, with_text),
     )
+
+
+def _speech(spoken: Sequence[_Spoken], embeddings: Floats) -> Speech:
+    """The utterances with their voices. Raises InvalidRequestError: not one row for each."""
+    if len(embeddings) != len(spoken):
+        raise InvalidRequestError(
+            f"SPEAKER_EMBEDDING: {len(embeddings)} rows, but WINDOW_EVIDENCE has "
+            f"{len(spoken)} utterances; send one row for each, in their order"
+        )
+    spans = np.array([(item.start, item.end) for item in spoken]).reshape(-1, 2)
+    return Speech(embeddings, spans, [item.channel for item in spoken])
 
 
 def _unavailable(
@@ -168,6 +165,20 @@ def _in_recording(assessment: Assessment, scored: Scored) -> Assessment:
     copied = assessment.copy()
     copied["score"] = scored.score
     return copied
+
+
+def _speakers(
+    spoken: Sequence[_Spoken], labels: Sequence[str], scored: Sequence[Scored]
+) -> list[Speaker]:
+    """Every speaker, those first who got their names first, the unknown last."""
+    return [
+        _speaker(
+            name,
+            [item for item, label in zip(spoken, labels, strict=True) if label == name],
+            [item for item in scored if item.speaker == name],
+        )
+        for name in sorted(set(labels), key=lambda name: (name == UNKNOWN, len(name), name))
+    ]
 
 
 def _speaker(name: str, spoken: Sequence[_Spoken], scored: Sequence[Scored]) -> Speaker:

@@ -59,19 +59,23 @@ def canary_tensor(tensor: Tensor) -> npt.NDArray[np.generic]:
     return np.zeros(shape, dtype=_NUMPY_DTYPES[tensor.dtype])
 
 
-def _ask(client: triton.InferenceServerClient, model: Model, timeout_s: float) -> None:
-    if timeout_s <= 0:
-        raise ServerNotReadyError(f"{model.name}: no time left for its canary request")
+def canary_inputs(model: Model) -> list[triton.InferInput]:
+    """The inputs of a canary request to this model."""
     inputs: list[triton.InferInput] = []
     for tensor in model.inputs:
         array = canary_tensor(tensor)
         sent = triton.InferInput(tensor.name, array.shape, tensor.dtype)
         sent.set_data_from_numpy(array)
         inputs.append(sent)
-    try:
-        answer = client.infer(model.name, inputs, client_timeout=timeout_s)
-    except InferenceServerException as err:
-        raise ServerNotReadyError(f"{model.name}: the canary request failed: {err}") from err
+    return inputs
+
+
+def check_answer(model: Model, answer: triton.InferResult | None) -> None:
+    """See whether the answer to a canary request keeps the contract.
+
+    Raises:
+        ServerNotReadyError: it does not.
+    """
     for tensor in model.outputs:
         array = answer.as_numpy(tensor.name) if answer else None
         if array is None or not _fits(array.shape, tensor):
@@ -80,6 +84,16 @@ def _ask(client: triton.InferenceServerClient, model: Model, timeout_s: float) -
                 f"{model.name}: its canary answer has {tensor.name} of shape {shape}, expected is "
                 f"{[1, *tensor.dims]}"
             )
+
+
+def _ask(client: triton.InferenceServerClient, model: Model, timeout_s: float) -> None:
+    if timeout_s <= 0:
+        raise ServerNotReadyError(f"{model.name}: no time left for its canary request")
+    try:
+        answer = client.infer(model.name, canary_inputs(model), client_timeout=timeout_s)
+    except InferenceServerException as err:
+        raise ServerNotReadyError(f"{model.name}: the canary request failed: {err}") from err
+    check_answer(model, answer)
 
 
 def _fits(shape: Sequence[int], tensor: Tensor) -> bool:

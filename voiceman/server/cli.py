@@ -4,17 +4,17 @@ import json
 import logging
 import signal
 import sys
-import time
+import threading
 from pathlib import Path
 from types import FrameType
 
 import click
 
 from voiceman.errors import EnvironmentCheckError, VoicemanError
-from voiceman.server.process import RunningServer, start
+from voiceman.profile import PROFILES
+from voiceman.profile import VARIABLE as PROFILE_VARIABLE
 from voiceman.server.settings import Ports, ServerSettings
-
-log = logging.getLogger(__name__)
+from voiceman.server.watch import serve
 
 _FOLDER = click.Path(path_type=Path)
 _PORT = click.IntRange(0, 65535)
@@ -68,10 +68,18 @@ _PORT = click.IntRange(0, 65535)
     help="TCP port of the metrics page; 0: any free one.",
 )
 @click.option(
+    "--watch-metrics-port",
+    type=_PORT,
+    default=8003,
+    envvar="VOICEMAN_WATCH_METRICS_PORT",
+    show_envvar=True,
+    help="TCP port of the page that counts heals and restarts; 0: any free one.",
+)
+@click.option(
     "--ports",
     type=click.Choice(["fixed", "auto"]),
     default="fixed",
-    help="auto: any three free ports instead of those above.",
+    help="auto: any free ports instead of those above.",
 )
 @click.option(
     "--tritonserver",
@@ -122,11 +130,39 @@ _PORT = click.IntRange(0, 65535)
     help="Seconds that loading, warm-up and canary requests may take together.",
 )
 @click.option(
+    "--watch-interval",
+    "watch_interval_s",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    envvar="VOICEMAN_WATCH_INTERVAL",
+    show_envvar=True,
+    help="Seconds between two looks at the models, with a canary request to those that ended "
+    "nothing in between; 0: nothing is healed, and a dead tritonserver ends the command.",
+)
+@click.option(
+    "--stuck-after",
+    "stuck_after_s",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    envvar="VOICEMAN_STUCK_AFTER",
+    show_envvar=True,
+    help="Seconds that a model may owe an answer while its process does nothing.",
+)
+@click.option(
     "--log-file",
     type=_FOLDER,
     envvar="VOICEMAN_SERVER_LOG_FILE",
     show_envvar=True,
     help="File for Triton's log. Without it: standard error.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default=PROFILES[0],
+    envvar=PROFILE_VARIABLE,
+    show_envvar=True,
+    help="reproducible: the same input with the same models gives the same result to the byte, "
+    "more slowly: fixed batch shapes, and no other device where memory is short.",
 )
 @click.option("--verbose", is_flag=True, help="Log information, not only warnings and errors.")
 def main(
@@ -135,18 +171,21 @@ def main(
     grpc_port: int,
     http_port: int,
     metrics_port: int,
+    watch_metrics_port: int,
     ports: str,
     exit_timeout: int,
     ready_timeout: float,
     verbose: bool,
-    **settings: Path | str | None,
+    **settings: Path | str | float | None,
 ) -> None:
     """Serve the model repository until SIGTERM or Ctrl-C.
 
     When a request has gone through every model, one line of JSON with the addresses appears on
     standard output. SIGHUP: models that changed in the repository are loaded and take the place
-    of the old ones without a request lost; another line of JSON says how it went. Exit: 0 after
-    SIGTERM or Ctrl-C, 1 if the server could not be started or ended by itself, 2 for wrong usage.
+    of the old ones without a request lost; another line of JSON says how it went. A model that
+    died or is stuck is loaded anew, a dead tritonserver started again on the same ports; a line
+    of JSON tells of each. Exit: 0 after SIGTERM or Ctrl-C, 1 if the server could not be started
+    or ended too often, 2 for wrong usage.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
@@ -155,18 +194,22 @@ def main(
     )
     signal.signal(signal.SIGTERM, _interrupt_once)
     signal.signal(signal.SIGINT, _interrupt_once)
+    changed = threading.Event()
+    signal.signal(signal.SIGHUP, lambda signum, frame: changed.set())
     try:
-        _serve(
+        serve(
             ServerSettings(
                 models=tuple(name.strip() for name in models.split(",") if name.strip()),
                 ports=Ports.automatic()
                 if ports == "auto"
-                else Ports(grpc_port, http_port, metrics_port),
+                else Ports(grpc_port, http_port, metrics_port, watch_metrics_port),
                 exit_timeout_s=exit_timeout,
                 ready_timeout_s=ready_timeout,
                 verbose=verbose,
                 **settings,  # type: ignore[arg-type]  # click made them from the options above
-            )
+            ),
+            lambda line: click.echo(json.dumps(line)),
+            changed,
         )
     except KeyboardInterrupt:
         return
@@ -184,34 +227,3 @@ def _interrupt_once(signum: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _serve(settings: ServerSettings) -> None:
-    began = time.monotonic()
-    with start(settings) as server:
-        line = {
-            "ready": True,
-            "grpc": server.grpc_url,
-            "http": server.http_url,
-            "metrics": server.metrics_url,
-            "models": server.models,
-            "seconds": round(time.monotonic() - began, 1),
-        }
-        click.echo(json.dumps(line))
-        signal.signal(signal.SIGHUP, lambda signum, frame: _load_changes(server))
-        server.wait()
-
-
-def _load_changes(server: RunningServer) -> None:
-    began = time.monotonic()
-    try:
-        outcome = server.load_changes()
-    except VoicemanError as err:
-        log.warning("after the change of models: %s", err)
-        return
-    line = {
-        "reloaded": [name for name, why in outcome.items() if not why],
-        "failed": {name: why for name, why in outcome.items() if why},
-        "seconds": round(time.monotonic() - began, 1),
-    }
-    click.echo(json.dumps(line))

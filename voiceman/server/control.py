@@ -12,6 +12,8 @@ from pathlib import Path
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from voiceman.errors import ServerNotReadyError
+
 _PROTOCOL = "model-repository"
 _HEADER = "voiceman"
 _BYTE_CODE = "__pycache__"
@@ -54,7 +56,6 @@ class ModelControl:
         Returns:
             What became of each: nothing if it was loaded, else why not.
         """
-        headers = {f"triton-grpc-protocol-{_HEADER}": self._key}
         outcome: dict[str, str] = {}
         with triton.InferenceServerClient(grpc_url) as client:
             for name, before in self._loaded.items():
@@ -63,11 +64,34 @@ class ModelControl:
                     continue
                 outcome[name] = ""
                 try:
-                    client.load_model(name, headers=headers)
+                    client.load_model(name, headers=self._headers())
                     self._loaded[name] = now
                 except InferenceServerException as err:
                     outcome[name] = str(err)
         return outcome
+
+    def load_anew(self, grpc_url: str, name: str, timeout_s: float) -> None:
+        """Give a model fresh processes: unload and load it.
+
+        To load alone does nothing where no file has changed. Until it is loaded again, the model
+        and the ensembles that it is part of refuse requests; those that wait in a dead process
+        are never answered.
+
+        Raises:
+            ServerNotReadyError: it cannot be loaded, or not in time.
+        """
+        state = _state(self._repository / name)
+        try:
+            with triton.InferenceServerClient(grpc_url) as client:
+                client.unload_model(name, headers=self._headers(), client_timeout=timeout_s)
+                client.load_model(name, headers=self._headers(), client_timeout=timeout_s)
+        except InferenceServerException as err:
+            raise ServerNotReadyError(f"{name}: cannot be loaded anew: {err}") from err
+        if name in self._loaded:  # or else it came with an ensemble
+            self._loaded[name] = state
+
+    def _headers(self) -> dict[str, str]:
+        return {f"triton-grpc-protocol-{_HEADER}": self._key}
 
 
 def _state(model: Path) -> State:

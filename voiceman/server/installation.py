@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceman.errors import EnvironmentCheckError
+from voiceman.profile import VARIABLE as PROFILE_VARIABLE
+from voiceman.profile import Profile
 from voiceman.server.settings import ServerSettings
 
 PROBE_TIMEOUT_S = 60
@@ -155,7 +157,10 @@ def prepare_backends(triton: Triton, interpreter: Interpreter, folder: Path) -> 
 
 
 def server_environment(
-    triton: Triton, interpreter: Interpreter, inherited: Mapping[str, str] = os.environ
+    triton: Triton,
+    interpreter: Interpreter,
+    profile: Profile = "default",
+    inherited: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """Environment variables for tritonserver and the model processes it starts."""
     environment = dict(inherited)
@@ -169,4 +174,5 @@ def server_environment(
     for name in THREAD_VARIABLES:
         environment.setdefault(name, "1")
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    environment[PROFILE_VARIABLE] = profile
     return environment

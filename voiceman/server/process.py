@@ -1,38 +1,27 @@
-"""A tritonserver as a child process: started, made ready, drained, and never left behind."""
+"""A server: prepared once, started, made ready, and started again if need be."""
 
-import ctypes
 import http.client
 import logging
-import os
-import signal
 import subprocess
-import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from voiceman.errors import EnvironmentCheckError, ServerError, ServerNotReadyError
+from voiceman.errors import ServerNotReadyError
 from voiceman.server.address import find_address, for_http_server, in_url, reachable
 from voiceman.server.canary import run_canary
 from voiceman.server.checks import check_environment
+from voiceman.server.child import POLL_S, copy_log, death, has_gpu, launch, open_log, stop
 from voiceman.server.control import ModelControl
 from voiceman.server.installation import prepare_backends, server_environment
 from voiceman.server.run_folder import RunFolder, run_folder
 from voiceman.server.settings import Ports, ServerSettings
 
 log = logging.getLogger(__name__)
-
-POLL_S = 0.1
-KILL_AFTER_S = 10  # beyond the exit timeout, in which Triton should have ended by itself
-LAST_LINES = 20
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-# What Triton logs as errors on every machine without a GPU, where nothing is wrong.
-_MISSES_GPU = ("CudaDriverHelper", "pinned system memory", "CUDA driver version is insufficient")
 
 
 @dataclass(frozen=True)
@@ -89,52 +78,101 @@ class RunningServer:
         run_canary(self.grpc_url, self.settings.model_names(), deadline)
         return outcome
 
-    def wait(self) -> None:
-        """Return never, unless with an exception.
+    def ended(self, timeout_s: float) -> str:
+        """How tritonserver ended, with the last lines of its log; empty: it runs.
 
-        Raises:
-            ServerError: tritonserver ended; with the last lines of its log.
+        Args:
+            timeout_s: how long its end is waited for.
         """
-        self.process.wait()
-        raise ServerError(_death(self.process, self.last_lines))
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return ""
+        return death(self.process, self.last_lines)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """All that stays the same when the server is started again.
+
+    Attributes:
+        settings: what the caller chose.
+        address: numeric address to listen on.
+        ports: TCP ports, none of them 0.
+        folder: the run folder, whose lock its processes hold.
+        command: tritonserver and its arguments, without those that `ModelControl` adds.
+        environment: its environment variables.
+        sink: where its log goes.
+    """
+
+    settings: ServerSettings
+    address: str
+    ports: Ports
+    folder: RunFolder
+    command: list[str]
+    environment: dict[str, str]
+    sink: IO[str]
 
 
 @contextmanager
-def start(settings: ServerSettings) -> Generator[RunningServer]:
+def prepare(settings: ServerSettings) -> Generator[Preparation]:
+    """Check the environment and make everything that a server is started from.
+
+    Raises:
+        EnvironmentCheckError: it cannot run here; one line per problem.
+    """
+    triton, interpreter, notes = check_environment(settings)
+    for note in notes:
+        log.warning(note)
+    address = find_address(settings.host)
+    with run_folder(settings.shm_prefix) as folder, open_log(settings.log_file) as sink:
+        backends = prepare_backends(triton, interpreter, folder.path)
+        ports = settings.ports.resolve(address)
+        arguments = _arguments(settings, address, ports, backends, folder)
+        yield Preparation(
+            settings,
+            address,
+            ports,
+            folder,
+            [str(triton.executable), *arguments],
+            server_environment(triton, interpreter, settings.profile),
+            sink,
+        )
+
+
+@contextmanager
+def run(prepared: Preparation) -> Generator[RunningServer]:
     """Start a server, wait until it is ready, and stop it on leaving.
 
     Must be called from a thread that lives as long as the server: Linux ends the server with
     the thread that started it.
 
     Raises:
-        EnvironmentCheckError: it cannot run here; one line per problem.
         ServerNotReadyError: it ended or did not become ready in time.
     """
-    triton, interpreter, notes = check_environment(settings)
-    for note in notes:
-        log.warning(note)
+    settings, ports = prepared.settings, prepared.ports
     deadline = time.monotonic() + settings.ready_timeout_s
-    address = find_address(settings.host)
-    host = reachable(address)
+    host = reachable(prepared.address)
+    control = ModelControl(settings.model_repository, settings.model_names())
     with ExitStack() as stack:
-        folder = stack.enter_context(run_folder(settings.shm_prefix))
-        backends = prepare_backends(triton, interpreter, folder.path)
-        ports = settings.ports.resolve(address)
-        sink = stack.enter_context(_open_log(settings.log_file))
-        control = ModelControl(settings.model_repository, settings.model_names())
-        arguments = _arguments(settings, address, ports, backends, folder)
-        process = _launch(
-            [str(triton.executable), *arguments, *control.arguments()],
-            server_environment(triton, interpreter),
-            folder,
+        stack.callback(prepared.folder.remove_regions)
+        process = launch(
+            [*prepared.command, *control.arguments()], prepared.environment, prepared.folder.lock
         )
-        stack.callback(_stop, process, settings.exit_timeout_s)
-        lines = _copy_log(process, sink)
+        stack.callback(stop, process, settings.exit_timeout_s)
+        lines = copy_log(process, prepared.sink)
         _wait_until_ready(process, lines, host, ports.http, deadline)
         models = run_canary(f"{in_url(host)}:{ports.grpc}", settings.model_names(), deadline)
         yield RunningServer(
-            process, host, ports, folder.prefix, tuple(models), lines, settings, control
+            process, host, ports, prepared.folder.prefix, tuple(models), lines, settings, control
         )
+
+
+@contextmanager
+def start(settings: ServerSettings) -> Generator[RunningServer]:
+    """Prepare and run a server that nobody watches; see `prepare` and `run`."""
+    with prepare(settings) as prepared, run(prepared) as server:
+        yield server
 
 
 def _arguments(
@@ -156,78 +194,9 @@ def _arguments(
     # The configs are complete; completing them would start every model a second time.
     options = ["--disable-auto-complete-config"]
     options += [f"--{name}={value}" for name, value in arguments.items()]
-    if not _has_gpu():
+    if not has_gpu():
         options.append("--allow-gpu-metrics=false")
     return options
-
-
-def _has_gpu() -> bool:
-    return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def _launch(
-    command: list[str], environment: dict[str, str], folder: RunFolder
-) -> subprocess.Popen[str]:
-    log.info("starting %s", command[0])
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(folder.lock,),
-        # A Ctrl-C in the terminal is for us; Triton gets its SIGTERM from us, once.
-        start_new_session=True,
-        preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # it only makes two system calls
-    )
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    """A function for the child, after which the kernel kills it when its parent dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def set_death_signal() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
-    return set_death_signal
-
-
-@contextmanager
-def _open_log(path: Path | None) -> Generator[IO[str]]:
-    if path is None:
-        yield sys.stderr
-        return
-    try:
-        file = path.open("a", encoding="utf-8", buffering=1)
-    except OSError as err:
-        raise EnvironmentCheckError(
-            f"{path}: {err.strerror}; set --log-file to a file that can be written"
-        ) from err
-    with file:
-        yield file
-
-
-def _copy_log(process: subprocess.Popen[str], sink: IO[str]) -> deque[str]:
-    """Pass on Triton's log in a thread of its own; returns its last lines, always up to date."""
-    last_lines: deque[str] = deque(maxlen=LAST_LINES)
-    source = process.stdout
-    if source is None:
-        raise ValueError("the process was started without a pipe")
-
-    noise = () if _has_gpu() else _MISSES_GPU
-
-    def copy() -> None:
-        for line in source:
-            if not any(words in line for words in noise):
-                last_lines.append(line.rstrip())
-                sink.write(line)
-
-    threading.Thread(target=copy, name="triton-log", daemon=True).start()
-    return last_lines
 
 
 def _wait_until_ready(
@@ -235,7 +204,7 @@ def _wait_until_ready(
 ) -> None:
     while not _is_ready(host, port):
         if process.poll() is not None:
-            raise ServerNotReadyError(_death(process, lines))
+            raise ServerNotReadyError(death(process, lines))
         if time.monotonic() > deadline:
             last = "\n".join(lines)
             raise ServerNotReadyError(
@@ -253,24 +222,3 @@ def _is_ready(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _death(process: subprocess.Popen[str], lines: deque[str]) -> str:
-    # Its log thread may still hold the line that tells why.
-    time.sleep(POLL_S)
-    code = process.returncode
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit {code}"
-    return "\n".join([f"tritonserver {how}; its last lines:", *lines])
-
-
-def _stop(process: subprocess.Popen[str], exit_timeout_s: float) -> None:
-    """Let Triton drain its requests and end, and make sure that nothing of it is left."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(exit_timeout_s + KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
-            log.warning("tritonserver did not end by itself and is killed")
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

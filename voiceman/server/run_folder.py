@@ -19,6 +19,7 @@ from pathlib import Path
 
 from voiceman.errors import EnvironmentCheckError
 from voiceman.server.checks import SHARED_MEMORY
+from voiceman.server.stubs import kill_orphans
 
 _LOCK = "lock"
 _PREFIX = re.compile("[A-Za-z0-9_-]{0,64}")
@@ -41,6 +42,11 @@ class RunFolder:
         """First part of the names of the server's regions in /dev/shm."""
         # The dot ends it: a server "a" must not take the regions of a server "ab" for its own.
         return f"{self.path.name}."
+
+    def remove_regions(self) -> None:
+        """Remove the server's regions in /dev/shm."""
+        for region in SHARED_MEMORY.glob(f"{self.prefix}*"):
+            region.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -76,7 +82,7 @@ def run_folder(prefix: str = "") -> Generator[RunFolder]:
         try:
             yield RunFolder(path, lock)
         finally:
-            _remove(path)
+            _remove(RunFolder(path, lock))
     finally:
         os.close(lock)
 
@@ -90,14 +96,20 @@ def remove_leftovers() -> list[str]:
         except FileNotFoundError:  # its server is removing it at this moment
             continue
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(path)
-            removed.append(path.name)
-        except BlockingIOError:
-            continue
+            if _take(lock) or (kill_orphans(f"{path.name}.") and _take(lock)):
+                _remove(RunFolder(path, lock))
+                removed.append(path.name)
         finally:
             os.close(lock)
     return removed
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _root() -> Path:
@@ -109,7 +121,6 @@ def _root() -> Path:
     return root
 
 
-def _remove(path: Path) -> None:
-    for region in SHARED_MEMORY.glob(f"{path.name}.*"):
-        region.unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
+def _remove(folder: RunFolder) -> None:
+    folder.remove_regions()
+    shutil.rmtree(folder.path, ignore_errors=True)

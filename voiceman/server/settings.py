@@ -6,25 +6,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from voiceman.errors import EnvironmentCheckError
+from voiceman.profile import Profile
 from voiceman.server.address import bind
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The three TCP ports of a tritonserver; 0 stands for any free one."""
+    """TCP ports: three of a tritonserver, one of who watches it; 0 stands for any free one."""
 
     grpc: int = 8001
     http: int = 8000
     metrics: int = 8002
+    watch_metrics: int = 8003
 
     @classmethod
     def automatic(cls) -> "Ports":
-        """Any three free ports: several servers run side by side."""
-        return cls(0, 0, 0)
+        """Any free ports: several servers run side by side."""
+        return cls(0, 0, 0, 0)
 
     def by_name(self) -> dict[str, int]:
         """The ports by what they are for."""
-        return {"gRPC": self.grpc, "HTTP": self.http, "metrics": self.metrics}
+        return {
+            "gRPC": self.grpc,
+            "HTTP": self.http,
+            "metrics": self.metrics,
+            "watch-metrics": self.watch_metrics,
+        }
 
     def resolve(self, address: str) -> "Ports":
         """The same ports with every 0 replaced by a port that is free at this moment.
@@ -32,19 +39,17 @@ class Ports:
         Raises:
             EnvironmentCheckError: the numeric address is not this machine's.
         """
-        # All sockets stay open until the last port is known, so that the three differ.
+        wanted = self.by_name().values()
+        # All sockets stay open until the last port is known, so that they differ.
         with ExitStack() as stack:
             try:
-                sockets = [stack.enter_context(bind(address, 0)) for _ in range(3)]
+                sockets = [stack.enter_context(bind(address, 0)) for _ in wanted]
             except OSError as err:
                 raise EnvironmentCheckError(
                     f"{address}: {err.strerror}; set --host to an address of this machine"
                 ) from err
             free = [one.getsockname()[1] for one in sockets]
-        grpc, http, metrics = (
-            wanted or found for wanted, found in zip(self.by_name().values(), free, strict=True)
-        )
-        return Ports(grpc, http, metrics)
+        return Ports(*(port or found for port, found in zip(wanted, free, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,12 @@ class ServerSettings:
         exit_timeout_s: how long requests in flight may still take after SIGTERM.
         ready_timeout_s: how long loading, warm-up and canary may take together.
         log_file: where Triton's log goes; None: standard error.
+        profile: reproducible: the same input gives the same bytes, more slowly.
         verbose: let Triton log information too, not only warnings and errors.
+        watch_interval_s: how often who watches looks at models that end nothing; 0: nobody
+            watches.
+        stuck_after_s: how long a model may owe an answer and do nothing before it counts as
+            stuck (uncalibrated).
     """
 
     model_repository: Path
@@ -77,7 +87,10 @@ class ServerSettings:
     exit_timeout_s: int = 30
     ready_timeout_s: float = 600.0
     log_file: Path | None = None
+    profile: Profile = "default"
     verbose: bool = False
+    watch_interval_s: float = 10.0
+    stuck_after_s: float = 120.0
 
     def model_names(self) -> list[str]:
         """The models that will be asked for: those named, or every folder of the repository."""

@@ -24,8 +24,7 @@ from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform
 from voiceman.errors import WeightsError
 from voiceman.evidence import ModelWeights, Transcript
 from voiceman.manifest import language_folders, read_manifest
-from voiceman.serving.guard import ALIGNMENT, Guard, Guarded
-from voiceman.serving.memory import meter_of
+from voiceman.serving.guard import ALIGNMENT, Guard, Guarded, guard_for
 from voiceman.serving.wav2vec2_network import Head, load_network
 
 if TYPE_CHECKING:  # requests.py imports what only Triton provides; the engine runs without
@@ -114,7 +113,7 @@ class WordAligner:
         Raises:
             WeightsError: the weights of a language are incomplete or unreadable.
         """
-        guard = Guard("word_alignment", ALIGNMENT, meter_of(str(device)))
+        guard = guard_for("word_alignment", ALIGNMENT, str(device))
         self._languages: dict[str, _Language] = {}
         by_hash: dict[str, _Language] = {}
         for language in language_folders(folder):

@@ -22,8 +22,7 @@ from voiceman.contracts import (
 )
 from voiceman.manifest import MANIFEST_NAME, read_manifest
 from voiceman.serving.emotion_networks import load_categorical, load_dimensional
-from voiceman.serving.guard import EMOTION, Guard, Guarded, Network
-from voiceman.serving.memory import meter_of
+from voiceman.serving.guard import EMOTION, Guarded, Network, guard_for
 from voiceman.status import Status
 
 if TYPE_CHECKING:  # requests.py imports what only Triton provides; the engine runs without
@@ -104,7 +103,7 @@ class EmotionEngine:
             self._weights = f"{manifest.name} {manifest.version}"
             self._network = Guarded(
                 model.load(folder, device),
-                Guard(model.name, EMOTION, meter_of(str(device))),
+                guard_for(model.name, EMOTION, str(device)),
                 None if device == CPU else partial(model.load, folder, CPU),
             )
 

@@ -2,13 +2,16 @@
 
 The requirement behind it: above 90 % of the memory cached memory is released and batches are
 cut by a quarter; what runs out of memory all the same is split, and on a GPU it ends on the CPU.
+
+Under the profile `reproducible` every batch is one item, whatever waits and however full the
+memory is: its shape is a function of the item alone. What finds no room is refused.
 """
 
 import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -16,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from voiceman.errors import ModelMemoryError
-from voiceman.serving.memory import Meter, give_back, is_out_of_memory
+from voiceman.memory import Meter
+from voiceman.profile import is_reproducible
+from voiceman.serving.memory import give_back, is_out_of_memory, meter_of
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +72,18 @@ def fewer(count: int) -> int:
 class Guard:
     """How many items a batch may have, by what is left of a memory."""
 
-    def __init__(self, name: str, stage: Stage, meter: Meter) -> None:
+    def __init__(self, name: str, stage: Stage, meter: Meter, *, fixed: bool = False) -> None:
         """Start with the stage's own batches.
 
         Args:
             name: of the model, for the log.
             stage: bounds of a batch.
             meter: reads the memory of the device that batches are computed on.
+            fixed: batches of one item, on this device and no other.
         """
         self.name = name
+        self.fixed = fixed
+        stage = replace(stage, items=1, fewest=1, most=1) if fixed else stage
         self.size = stage.allowed
         self._stage = stage
         self._meter = meter
@@ -108,6 +116,11 @@ class Guard:
         self.size = smaller
 
 
+def guard_for(name: str, stage: Stage, device: str) -> Guard:
+    """The guard of a model on "cpu" or "cuda:n", as the server's profile wants it."""
+    return Guard(name, stage, meter_of(device), fixed=is_reproducible())
+
+
 class Guarded:
     """A network, called with as many items at once as there is memory for; for one thread."""
 
@@ -120,11 +133,11 @@ class Guarded:
             network: one call is one batch; what an item becomes must not depend on the others.
             guard: of its device.
             spare: loads the same network for the CPU, where a GPU has no room for one item;
-                None: it is on the CPU already.
+                None: it is on the CPU already. A fixed guard never asks for it.
         """
         self._network = network
         self._guard = guard
-        self._spare = cache(spare) if spare else None
+        self._spare = cache(spare) if spare and not guard.fixed else None
 
     def __call__(self, *arrays: Array) -> Array:
         """Arrays [n, ..] through the network, to [n, ..] in the same order.

@@ -8,12 +8,17 @@ ReportLab could measure.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reportlab.graphics.shapes import Drawing, Rect, Shape, String
+from reportlab.graphics.shapes import Drawing, Line, Rect, Shape, String
 from reportlab.lib.colors import Color, HexColor
 
 # Dark enough for 4.5:1 on white (WCAG 2.1, 1.4.3), so that they serve for text as well.
 SPEAKER_COLOURS = (
     *("#1f4e9c", "#a33b00", "#1b6b3a", "#7a2a8a", "#8a1538", "#005f73", "#5c4b00", "#444b57"),
+)
+_HOUR_S, _DAY_S = 3600, 86_400
+_STEPS_S = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+    *(_HOUR_S, 2 * _HOUR_S, 4 * _HOUR_S, 8 * _HOUR_S, _DAY_S, 2 * _DAY_S, 7 * _DAY_S),
 )
 INK, GRID, FINDING = map(HexColor, ("#2b2f36", "#d5d9e0", "#a61b1b"))
 
@@ -69,10 +74,24 @@ class Panels:
         self.drawing.add(shape)
 
     def label(self, text: str, x: float, y: float, colour: Color = INK) -> None:
-        """Write a text that starts at x on the line y."""
+        """Write a text that starts at x on the line y; nothing for an empty one."""
+        if not text:
+            return
         shown = String(x, round(y, 1), text, fontName=self.canvas.font)
         shown.fontSize, shown.fillColor = self.canvas.font_size, colour
         self.add(shown)
+
+    def grid(self, duration_s: float) -> None:
+        """Lines of time through all panels below, and their labels in a row of its own."""
+        size = self.canvas.font_size
+        labels = (self.canvas.width - self.canvas.gutter) / (5 * size)  # as many as there is room
+        step = next((s for s in _STEPS_S if duration_s / s <= labels), _STEPS_S[-1])
+        self.top -= self.canvas.row
+        for tick in range(0, int(duration_s) + 1, step):
+            x = self.x(tick)
+            self.add(Line(x, 0, x, self.top + size, strokeColor=GRID, strokeWidth=0.6))
+            if x + 4 * size < self.canvas.width:
+                self.label(_tick(tick), x + 2, self.top + 0.3 * size)
 
     def row(self, label: str, height: float = 0.0) -> float:
         """Open a panel below the last one; its lower edge. Height 0: of one row."""
@@ -87,6 +106,12 @@ class Panels:
             bar = Rect(start, y + 2, round(max(end - start, 0.8), 1), 0.66 * self.canvas.row)
             bar.setProperties({"fillColor": colour, "strokeColor": None})
             self.add(bar)
+
+
+def _tick(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def merged(spans: Iterable[tuple[float, float]], gap: float = 0.4) -> list[tuple[float, float]]:

@@ -9,8 +9,12 @@ from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
 from voiceman_client.documents import Document, read_json, result_in, shown
 from voiceman_client.layout import COMPLETED, FAILED, RESULT_SUFFIX, SUMMARY_NAME
+from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
 from voiceman_client.report.view import CategoryCount, View, reason_of_score
+from voiceman_client.vitals_file import VITALS_NAME
+
+_OF_THE_RUN = {f"{PERFORMANCE_NAME}.json", SUMMARY_NAME, VITALS_NAME}
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def json_files(folder: Path) -> list[Path]:
 
     Folders inside it are left out, but for those that a job has.
 
+    What a run says of itself is left out.
+
     Raises:
         ResultUnreadableError: the folder cannot be listed.
     """
@@ -85,7 +91,7 @@ def json_files(folder: Path) -> list[Path]:
         found = [path for path in folder.iterdir() if path.suffix == ".json"]
         for part, suffix in ((COMPLETED, RESULT_SUFFIX), (FAILED, ERROR_SUFFIX)):
             found += (folder / part).glob(f"*{suffix}")
-        return sorted(path for path in found if path.name != SUMMARY_NAME)
+        return sorted(path for path in found if path.name not in _OF_THE_RUN)
     except OSError as err:
         raise ResultUnreadableError(f"{folder}: cannot be listed ({err.strerror})") from err
 

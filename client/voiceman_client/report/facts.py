@@ -163,6 +163,7 @@ def provenance_rows(view: View, recording: Recording, messages: Messages) -> lis
         (messages("format"), sound),
         (messages("channels"), _channels(source["channels"], provenance["channels"], messages)),
         (messages("decoder"), source["decoder"]),
+        (messages("preparation"), plain(provenance.get("preparation"))),
         (messages("pcm_sha256"), provenance["pcm_sha256"]),
         (messages("result_file"), shown(view.document.path.name)),
         (messages("result_sha256"), view.document.sha256),

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from reportlab.graphics.shapes import Drawing
 
+from voiceman_client.documents import shown as showable
 from voiceman_client.report import details, formats, svg
 from voiceman_client.report.canvas import Canvas, colour_of
 from voiceman_client.report.case import Case
@@ -33,6 +34,16 @@ from voiceman_client.report.facts import (
 )
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
+from voiceman_client.report.run_curves import chart_label, curves, run_charts
+from voiceman_client.report.run_facts import (
+    MOST_RECORDINGS,
+    failure_rows,
+    heat_rows,
+    leak_rows,
+    recording_header,
+    recording_rows,
+    run_rows,
+)
 from voiceman_client.report.sentences import translated
 from voiceman_client.report.timeline import bin_seconds, timeline
 from voiceman_client.report.view import Line, View, reason_of_score
@@ -106,6 +117,33 @@ def case_page(case: Case, messages: Messages, made_at: datetime) -> str:
         "failures": [(failure.name, failure.reason) for failure in case.failures],
     }
     return _environment().get_template("case.html.j2").render(_common(messages, made_at) | shown)
+
+
+def performance_page(run: Mapping[str, Any], language: str, made_at: datetime) -> str:
+    """The page about how a run went.
+
+    Args:
+        run: what `voiceman_client.run_report.performance` made.
+        language: one of `voiceman_client.report.messages.LANGUAGES`.
+        made_at: stands in it.
+    """
+    messages = Messages(language)
+    run = showable(run)
+    shown: dict[str, Any] = {
+        "totals": run_rows(run, messages),
+        "charts": [
+            (chart.title, chart_label(chart), _chart(curves(chart, _CHART)))
+            for chart in run_charts(run, messages)
+        ],
+        "heat": heat_rows(run, messages),
+        "leak": leak_rows(run, messages),
+        "recording_header": recording_header(messages),
+        "recordings": recording_rows(run, messages),
+        "recordings_left": max(0, len(run["recordings"]) - MOST_RECORDINGS),
+        "failures": failure_rows(run),
+    }
+    page = _environment().get_template("performance.html.j2")
+    return page.render(_common(messages, made_at) | shown)
 
 
 def line_at(view: View, seconds: float, speaker: str | None = None) -> Line | None:

@@ -25,7 +25,6 @@ from voiceman_client.report.view import Reading, View, common_reasons
 _AROUSAL, _VALENCE, _STRESS = map(HexColor, ("#a33b00", "#1f4e9c", "#7a2a8a"))
 _MOST_POINTS = 300  # a curve with more is drawn from means of equal spans
 _MOST_DOTS = 80  # more dots than these hide the curve
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 _Point = tuple[float, float | None]  # seconds, value
 
@@ -50,7 +49,7 @@ def timeline(view: View, messages: Messages, canvas: Canvas) -> Drawing:
     rows = len(view.speakers) + 2
     height = (rows + 1.8) * canvas.row + 2 * canvas.curve
     panels = Panels(canvas, height, view.duration)
-    _grid(panels, view.duration)
+    panels.grid(view.duration)
     for index, speaker in enumerate(view.speakers):
         panels.bars(_turns_of(view, speaker), panels.row(speaker), HexColor(colour_of(index)))
     panels.bars(view.overlaps, panels.row(messages("overlap")), INK)
@@ -70,24 +69,6 @@ def _turns_of(view: View, speaker: str) -> list[tuple[float, float]]:
     turns = view.result["speaker_turns"]
     spans = [(turn["start"], turn["end"]) for turn in turns if turn["speaker"] == speaker]
     return spans or [(line.start, line.end) for line in view.lines if line.speaker == speaker]
-
-
-def _grid(panels: Panels, duration_s: float) -> None:
-    size = panels.canvas.font_size
-    labels = (panels.canvas.width - panels.canvas.gutter) / (5 * size)  # as many as there is room
-    step = next((s for s in _STEPS_S if duration_s / s <= labels), _STEPS_S[-1])
-    panels.top -= panels.canvas.row
-    for tick in range(0, int(duration_s) + 1, step):
-        x = panels.x(tick)
-        panels.add(Line(x, 0, x, panels.top + size, strokeColor=GRID, strokeWidth=0.6))
-        if x + 4 * size < panels.canvas.width:
-            panels.label(_tick(tick), x + 2, panels.top + 0.3 * size)
-
-
-def _tick(seconds: int) -> str:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _findings(panels: Panels, view: View, messages: Messages) -> None:

@@ -14,8 +14,7 @@ from voiceman.analysis.embedding import Floats, embed_utterances
 from voiceman.audio import Int16Waveform
 from voiceman.manifest import read_manifest
 from voiceman.serving.ecapa import load_ecapa
-from voiceman.serving.guard import DIARIZATION, Guard, Guarded
-from voiceman.serving.memory import meter_of
+from voiceman.serving.guard import DIARIZATION, Guarded, guard_for
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.status import Status
@@ -32,7 +31,7 @@ class TritonPythonModel:
         self._manifest = read_manifest(folder)
         self._network = Guarded(
             load_ecapa(folder, device),
-            Guard("speaker_embedding", DIARIZATION, meter_of(str(device))),
+            guard_for("speaker_embedding", DIARIZATION, str(device)),
             None if device.type == "cpu" else partial(load_ecapa, folder),
         )
 

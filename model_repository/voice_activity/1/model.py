@@ -14,8 +14,7 @@ from voiceman import contracts
 from voiceman.analysis.segmentation import find_activity
 from voiceman.audio import Int16Waveform
 from voiceman.manifest import read_manifest
-from voiceman.serving.guard import DIARIZATION, Guard, Guarded
-from voiceman.serving.memory import meter_of
+from voiceman.serving.guard import DIARIZATION, Guarded, guard_for
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import Inputs, Outputs, answer, weights_folder
 from voiceman.serving.segmentation import load_segmentation
@@ -32,7 +31,7 @@ class TritonPythonModel:
         self._weights = json.dumps(read_manifest(folder).weights)
         self._network = Guarded(
             load_segmentation(folder, device),
-            Guard("voice_activity", DIARIZATION, meter_of(str(device))),
+            guard_for("voice_activity", DIARIZATION, str(device)),
             None if device.type == "cpu" else partial(load_segmentation, folder),
         )
 

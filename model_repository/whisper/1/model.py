@@ -18,6 +18,7 @@ from voiceman.analysis.coverage import detected_speech
 from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, to_float32
 from voiceman.contracts import MODELS
 from voiceman.options import parse_window_options
+from voiceman.profile import is_reproducible
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import (
     Inputs,
@@ -51,6 +52,7 @@ class TritonPythonModel:
             line=int(parameter(args, "line")),
             workers=_cpu_workers() if device.type == "cpu" else 1,
             precision=_precision(parameter(args, "precision"), device),
+            fixed=is_reproducible(),
         )
         torch.set_num_threads(1)
         self._engine = Engine(load_checkpoint(weights_folder(args)), settings, device)

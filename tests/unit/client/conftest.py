@@ -15,7 +15,7 @@ def server(monkeypatch):
     """A stand-in for the server of every client of the test."""
     fake = FakeServer()
     fake.close = lambda: None
-    monkeypatch.setattr(client_module, "Server", lambda address: fake)
+    monkeypatch.setattr(client_module, "Server", lambda address, away_s: fake)
     monkeypatch.setattr(client_module, "require_ready", lambda server: None)
     monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     return fake

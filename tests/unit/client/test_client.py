@@ -20,14 +20,14 @@ def test_a_batch_that_outlives_its_client_ends_quietly(tmp_path, monkeypatch):
     pools = []
     start = DecoderPool.__init__
 
-    def remember(pool, *args):
-        start(pool, *args)
+    def remember(pool, *args, **options):
+        start(pool, *args, **options)
         pools.append(pool)
 
     server = FakeServer()
     server.close = lambda: None
     monkeypatch.setattr(DecoderPool, "__init__", remember)
-    monkeypatch.setattr(client_module, "Server", lambda address: server)
+    monkeypatch.setattr(client_module, "Server", lambda address, away_s: server)
     monkeypatch.setattr(client_module, "require_ready", lambda server: None)
     monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     paths = [write_sound(tmp_path / f"{n}.wav", tone(1.0)) for n in range(3)]

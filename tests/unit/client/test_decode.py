@@ -1,7 +1,9 @@
 """Whatever the file, the same sound comes out, or an error that says what is wrong with it."""
 
 import os
+import struct
 import wave
+import zipfile
 
 import numpy as np
 import pytest
@@ -9,11 +11,13 @@ from media import tone, truncate, write_sound, write_video
 
 from voiceman.errors import (
     NoAudioError,
+    RecordingLimitError,
     RecordingNotFoundError,
     RecordingTooShortError,
     RecordingUnreadableError,
 )
 from voiceman_client.decode import decode
+from voiceman_client.decode_limits import DecodeLimits
 
 CODEC_DELAY_S = 0.15
 
@@ -217,3 +221,56 @@ def test_a_name_that_is_not_utf_8_is_decoded_and_stored_printable(tmp_path):
     path = tmp_path / os.fsdecode("통화.wav".encode("cp949"))
     write_sound(tmp_path / "a.wav", tone(1.0)).rename(path)
     decode(path).source.path.encode()
+
+
+def test_titles_that_are_not_utf_8_do_not_hide_the_sound(tmp_path):
+    """Recorders in Korea write CP949."""
+    path = write_sound(tmp_path / "a.wav", tone(1.0))
+    title = "통화".encode("cp949")
+    info = b"INFOINAM" + struct.pack("<I", len(title)) + title
+    content = path.read_bytes() + b"LIST" + struct.pack("<I", len(info)) + info
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    assert decode(path).duration_s == 1.0
+
+
+def claiming(path, seconds):
+    """A WAV file of 1 s at 16 kHz whose header says that it is longer."""
+    content = bytearray(write_sound(path, tone(1.0)).read_bytes())
+    struct.pack_into("<I", content, content.index(b"data") + 4, round(seconds * 32_000))
+    path.write_bytes(content)
+    return path
+
+
+def test_a_claim_that_the_file_has_no_bytes_for_is_damage(tmp_path):
+    recording = decode(claiming(tmp_path / "a.wav", 13 * 3600))
+    assert recording.duration_s == 1.0
+
+
+def test_a_claim_that_the_file_has_the_bytes_for_is_refused_at_once(tmp_path):
+    path = write_sound(tmp_path / "a.wav", tone(3.0))
+    heard = []
+    with pytest.raises(RecordingLimitError, match=r"a\.wav: 0\.0 h of sound or more, at most"):
+        decode(path, limits=DecodeLimits(recording_s=2.0), report=lambda *told: heard.append(told))
+    assert heard == []
+
+
+def test_a_stream_without_a_claim_is_cut_off_at_the_limit(tmp_path):
+    path = write_sound(tmp_path / "a.aac", tone(3.0), "aac")
+    with pytest.raises(RecordingLimitError, match="h of sound or more"):
+        decode(path, limits=DecodeLimits(recording_s=2.0))
+
+
+def test_a_codec_that_nobody_knows_is_named_as_the_reason(tmp_path):
+    content = bytearray(write_sound(tmp_path / "a.wav", tone(1.0)).read_bytes())
+    struct.pack_into("<H", content, 20, 0x1234)
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(RecordingUnreadableError, match="codec that cannot be decoded"):
+        decode(tmp_path / "a.wav")
+
+
+def test_an_archive_is_not_searched_for_sound(tmp_path):
+    sound = write_sound(tmp_path / "a.flac", tone(1.0), "flac")
+    with zipfile.ZipFile(tmp_path / "b.flac", "w") as archive:
+        archive.write(sound)
+    with pytest.raises(RecordingUnreadableError, match="ZIP archive; unpack it first"):
+        decode(tmp_path / "b.flac")

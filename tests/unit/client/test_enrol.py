@@ -49,9 +49,11 @@ class FakeServer:
 
 
 def record(path, *levels):
-    """3 s of noise for each level."""
+    """3 s of noise for each level, after a click that gives all files one peak."""
     noise = np.random.default_rng(1).uniform(-1, 1, 3 * SAMPLE_RATE_HZ)
-    return write_sound(path, np.concatenate([(level * noise).astype(np.int16) for level in levels]))
+    sound = np.concatenate([(level * noise).astype(np.int16) for level in levels])
+    sound[0] = LOUD
+    return write_sound(path, sound)
 
 
 def enrolled(*paths):

@@ -194,8 +194,10 @@ def test_a_signal_ends_a_run_gracefully(server, recordings, output, while_runnin
     assert signal.getsignal(number) == usual
     assert findings(output) == {}
     lines = read_chain((output / LOG_NAME).read_bytes()).lines
-    assert [line.event for line in lines[-3:]] == ["run_stopped", "summary_written", "run_finished"]
-    assert lines[-3].facts == {"why": number.name}
+    assert [line.event for line in lines[-4:]] == [
+        *("run_stopped", "summary_written", "performance_written", "run_finished")
+    ]
+    assert lines[-4].facts == {"why": number.name}
     assert "seal: " in done.stderr
     with Ledger(output / LEDGER_NAME, read_only=True) as ledger:
         kept = sum(ledger.answered().values())
@@ -280,7 +282,7 @@ def test_clean_all_removes_the_ledger_alone(server, half_done, recordings):
     assert {"0.json", "2.json", LOG_NAME, SUMMARY_NAME} <= left
     assert command("submit", *recordings, "-o", half_done).exit_code == 0
     assert {path.name for path in half_done.glob("*.json")} == {
-        *("0.json", "1.json", "2.json", SUMMARY_NAME)
+        *("0.json", "1.json", "2.json", "performance.json", SUMMARY_NAME)
     }
 
 
@@ -326,6 +328,7 @@ def test_a_job_has_a_folder_for_every_state(server, recordings, tmp_path):
         *completed,
         *(f"incoming/{number}.wav" for number in range(3)),
         *("failed/1_error.json", SUMMARY_NAME, LOG_NAME),
+        *("performance.json", "performance.html"),
     }
     assert list((job / "processing").iterdir()) == []
     assert str(job / "completed/0_forensic.json") in done.stdout

@@ -14,6 +14,8 @@ from voiceman.errors import (
     ServerUnreachableError,
 )
 from voiceman_client import Client, status
+from voiceman_client.answer_cache import AnswerCache, entries_in
+from voiceman_client.cache_size import LEAST, answers_folder
 from voiceman_client.emotion import emotions_of
 
 EMOTIONS = {"arousal": 0.8, "dominance": 0.5, "valence": 0.2}
@@ -119,9 +121,14 @@ def test_preloading_waits_until_every_model_answers(server, monkeypatch):
             client.preload_models(timeout_s=0.005)
 
 
-def test_clearing_asks_nothing_of_the_server(server):
+def test_clearing_empties_the_cache_and_asks_nothing_of_the_server(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("VOICEMAN_CACHE_DIR", str(tmp_path))
+    answers = answers_folder()
+    AnswerCache(answers, LEAST).put("ab" * 32, b"answer")
+    assert list(entries_in(answers))
     with Client() as client:
         client.clear_model_cache()
+    assert list(entries_in(answers)) == []
     assert server.windows == []
 
 

@@ -15,6 +15,7 @@ from test_result import MADE, SCORE, WEIGHTS, assessment, segment, utterance
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
 from voiceman_client.options import Limits, SubmitOptions
+from voiceman_client.processing import Asked
 from voiceman_client.submit import Submission
 
 
@@ -29,6 +30,8 @@ def text(document):
 
 class FakeServer:
     """Answers like the models: everything is speech, in regions of 10 s with short pauses."""
+
+    address = "127.0.0.1:8001"
 
     def __init__(self):
         self.in_flight = self.most_in_flight = 0
@@ -104,9 +107,8 @@ class FakeServer:
 
 def run(server, paths, options=None, **limits):
     async def collect():
-        submission = Submission(
-            server, MADE, options or SubmitOptions(), Limits(**limits), lambda step: None
-        )
+        asked = Asked(MADE, options or SubmitOptions())
+        submission = Submission(server, asked, Limits(**limits), lambda step: None)
         return {outcome.path: outcome async for outcome in submission.run(paths)}
 
     return asyncio.run(collect())
@@ -153,7 +155,7 @@ def test_the_same_path_twice_is_two_recordings(recordings):
     path = recordings[0]
 
     async def collect():
-        submission = Submission(server, MADE, SubmitOptions(), Limits(), lambda step: None)
+        submission = Submission(server, Asked(MADE, SubmitOptions()), Limits(), lambda step: None)
         return [outcome.error async for outcome in submission.run([path, path])]
 
     assert asyncio.run(collect()) == [None, None]
@@ -199,8 +201,7 @@ def test_no_more_is_decoded_than_the_server_can_take(tmp_path):
         nonlocal most
         submission = Submission(
             server,
-            MADE,
-            SubmitOptions(),
+            Asked(MADE, SubmitOptions()),
             Limits(in_flight=3, workers=1),
             lambda step: decoded.add(step.path),
         )
@@ -235,7 +236,7 @@ def test_closing_early_leaves_nothing_running(recordings):
 
     async def first():
         submission = Submission(
-            server, MADE, SubmitOptions(), Limits(in_flight=2), lambda step: None
+            server, Asked(MADE, SubmitOptions()), Limits(in_flight=2), lambda step: None
         )
         outcomes = submission.run(recordings)
         outcome = await anext(outcomes)

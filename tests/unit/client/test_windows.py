@@ -1,10 +1,10 @@
 """Windows hold all speech, run from pause to pause, and never pass the server's limits."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from voiceman.audio import (
@@ -56,10 +56,84 @@ def test_stitching_gives_back_what_was_cut_into_pieces(lengths):
 
 
 def test_simultaneous_turns_survive_a_seam():
+    # Both speak through all that the pieces share, so nothing tells who goes on for how long:
+    # either pairing is right, but every turn must be one and no speaker may be lost.
     pieces = plan_pieces(500 * SAMPLE_RATE_HZ)
     first = np.array([[280, 300, 0], [290, 300, 1]], np.float32)
     second = np.array([[0, 30, 1], [0, 20, 0]], np.float32)
-    np.testing.assert_allclose(stitch(pieces, [first, second]), [[280, 310, 0], [290, 320, 1]])
+    found = stitch(pieces, [first, second])
+    assert found[:, 0].tolist() == [280, 290]
+    assert sorted(found[:, 1].tolist()) == [310, 320]
+    assert found[0, 2] != found[1, 2]
+
+
+def test_crossing_turns_keep_their_speakers_over_a_seam():
+    pieces = plan_pieces(400 * SAMPLE_RATE_HZ)
+    first = np.array([[280, 300, 0], [286, 298, 1]], np.float32)
+    second = np.array([[0, 8, 0], [0, 20, 1]], np.float32)
+    found = stitch(pieces, [first, second])
+    assert found.tolist() == [[280, 310, 0], [286, 298, 1]]
+
+
+def test_speakers_who_change_at_a_seam_stay_two():
+    pieces = plan_pieces(400 * SAMPLE_RATE_HZ)
+    first = np.array([[280, 294.95, 0], [295.05, 300, 1]], np.float32)
+    second = np.array([[0, 4.95, 1], [5.05, 20, 0]], np.float32)
+    found = stitch(pieces, [first, second])
+    np.testing.assert_allclose(found, [[280, 294.95, 0], [295.05, 310, 1]])
+
+
+def test_a_speaker_whom_one_side_missed_takes_no_other_s_number():
+    # Left, the first speaker alone is heard, right the second; they share 0.1 s.
+    pieces = plan_pieces(400 * SAMPLE_RATE_HZ)
+    first = np.array([[280, 293, 0]], np.float32)
+    second = np.array([[2.9, 20, 0]], np.float32)
+    assert stitch(pieces, [first, second])[:, 2].tolist() == [0, 1]
+
+
+def timeline(rng):
+    """Turns of 2 to 4 speakers, [k, 3], over one to four pieces; speakers overlap freely."""
+    end_s = rng.uniform(250, 1100)
+    turns = []
+    for speaker in range(rng.integers(2, 5)):
+        pauses_and_turns = rng.uniform((0.5, 0.3), (12, 12), (200, 2))
+        times = np.cumsum(pauses_and_turns).reshape(-1, 2)
+        turns += [(start, end, speaker) for start, end in times if end <= end_s]
+    return np.array(sorted(turns)), round(end_s * SAMPLE_RATE_HZ)
+
+
+def heard_in(piece, turns, order):
+    """What a piece shows of turns, its speakers numbered by `order`."""
+    seen = np.column_stack([np.clip(turns[:, :2], piece.start_s, piece.end_s), order])
+    seen[:, :2] -= piece.start_s
+    return seen[seen[:, 1] > seen[:, 0]].astype(np.float32)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_stitching_gives_back_who_spoke_when(seed):
+    rng = np.random.default_rng(seed)
+    turns, samples = timeline(rng)
+    pieces = plan_pieces(samples)
+    for left, right in pairwise(pieces):
+        shared = heard_in(Span(right.start, left.end), turns, turns[:, 2])
+        spoken = [shared[shared[:, 2] == speaker, :2] for speaker in range(4)]
+        for a, b in combinations([times for times in spoken if len(times)], 2):
+            # Who speak at just the same times cannot be told apart by them.
+            assume(a.shape != b.shape or np.abs(a - b).max() > 1e-3)
+    answers = []
+    for piece in pieces:
+        order = rng.permutation(4)
+        answers.append(heard_in(piece, turns, order[turns[:, 2].astype(int)]))
+    found = stitch(pieces, answers)
+
+    assert found.shape == turns.shape
+    np.testing.assert_allclose(
+        np.sort(found[:, :2], axis=0), np.sort(turns[:, :2], axis=0), 0, 1e-3
+    )
+    for number in np.unique(found[:, 2]):
+        spans = found[found[:, 2] == number, :2]
+        equal = np.abs(spans[:, None] - turns[None, :, :2]).max(axis=2) < 1e-3
+        assert any(equal[:, turns[:, 2] == speaker].any(axis=1).all() for speaker in range(4))
 
 
 def test_a_speaker_keeps_the_number_over_a_seam_that_cuts_a_turn():

@@ -154,6 +154,15 @@ def test_what_was_not_read_has_no_menace():
     assert validate(said)["menace"] is None
 
 
+def test_words_of_unknown_menace_are_not_called_calm():
+    read = utterance(ORDINARY, [], EXCITED, ANGRY)
+    assert set(names(validate(read))) == {"calm_words_high_arousal", "calm_words_angry_voice"}
+    unread = utterance(ORDINARY, [], EXCITED, ANGRY, crime_language="no patterns")
+    found = validate(unread)
+    assert found["discrepancies"] == []
+    assert "anger" not in {part["reading"] for part in found["comparisons"]}
+
+
 outputs = st.floats(width=32)
 emotions = st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CALM, outputs)))
 probabilities = st.one_of(st.none(), st.fixed_dictionaries(dict.fromkeys(CLASSES, outputs)))

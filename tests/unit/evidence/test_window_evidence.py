@@ -257,7 +257,13 @@ def test_the_weights_that_took_part_are_named(tmp_path):
     (tmp_path / "emotion_dimensional" / "1").mkdir(parents=True)
     models = weights_in_use(tmp_path)
     assert models == {
-        "whisper": ModelWeights(name="base", version="2", precision="fp16", sha256=manifest.sha256)
+        "whisper": ModelWeights(
+            name="base",
+            version="2",
+            precision="fp16",
+            sha256=manifest.sha256,
+            profile="default",
+        )
     }
     evidence = we.gather(found(transcript("네"), [(0, 1)]), TABLES, models)
     assert evidence["models"] == models

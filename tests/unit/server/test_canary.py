@@ -31,7 +31,7 @@ def test_canary_is_a_second_of_quiet_sound():
 def test_automatic_ports_differ():
     ports = Ports.automatic().resolve("127.0.0.1")
 
-    assert len({*ports.by_name().values()}) == 3
+    assert len({*ports.by_name().values()}) == len(ports.by_name())
     assert 0 not in ports.by_name().values()
 
 

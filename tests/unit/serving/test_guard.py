@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from voiceman.errors import ModelMemoryError
+from voiceman.memory import Reading, host_memory
+from voiceman.profile import VARIABLE
 from voiceman.serving import guard as guard_module
 from voiceman.serving.guard import (
     ALIGNMENT,
@@ -18,8 +20,8 @@ from voiceman.serving.guard import (
     Guard,
     Guarded,
     Stage,
+    guard_for,
 )
-from voiceman.serving.memory import Reading, host_memory
 
 GB = 10**9
 FULL_MESSAGE = "CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -159,6 +161,34 @@ def test_without_a_cpu_to_go_to_the_request_fails_and_the_next_is_tried_again():
     np.testing.assert_array_equal(run(ITEMS[:3], ITEMS[:3]), ITEMS[:3] * 3)
 
 
+def test_a_fixed_guard_takes_one_item_at_a_time_however_full_the_memory_is(
+    memory: Callable[..., FakeMemory], caplog: pytest.LogCaptureFixture
+):
+    for used_gb in (10, 80, 99):
+        network = Network(room=1)
+        run = Guarded(network, Guard("emotion", TEN, memory(used_gb), fixed=True))
+        np.testing.assert_array_equal(run(ITEMS, ITEMS), ITEMS * 3)
+        assert network.batches == [1] * len(ITEMS)
+    assert not caplog.records
+
+
+def test_behind_a_fixed_guard_nothing_goes_to_the_cpu():
+    def load() -> Callable:
+        pytest.fail("another device would give other bits")
+
+    run = Guarded(Network(room=0), Guard("emotion", TEN, FakeMemory(80), fixed=True), load)
+    with pytest.raises(ModelMemoryError, match="emotion: no memory for a single item"):
+        run(ITEMS[:1], ITEMS[:1])
+
+
+@pytest.mark.parametrize(("profile", "fixed"), [("", False), ("reproducible", True)])
+def test_guards_are_fixed_under_the_profile(
+    profile: str, fixed: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(VARIABLE, profile)
+    assert guard_for("emotion", TEN, "cpu").fixed == fixed
+
+
 def test_other_errors_are_not_tried_again():
     def broken(*_: np.ndarray) -> np.ndarray:
         raise ValueError("3 channels")
@@ -191,8 +221,8 @@ import resource
 from pathlib import Path
 import numpy as np
 import torch
+from voiceman.memory import host_memory
 from voiceman.serving.guard import Guard, Guarded, Stage
-from voiceman.serving.memory import host_memory
 
 torch.set_num_threads(1)
 def network(values):

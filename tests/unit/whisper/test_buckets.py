@@ -32,6 +32,12 @@ def test_the_cpu_computes_no_row_too_many() -> None:
     assert shapes.encoder == (1,)
 
 
+def test_fixed_shapes_leave_nothing_to_the_neighbours() -> None:
+    assert shapes_of(CUDA, 8, 448, fixed=True) == Shapes((1,), (8,), (448,))
+    on_the_cpu = shapes_of(CPU, 8, 448, fixed=True)
+    assert (on_the_cpu.encoder, on_the_cpu.rows) == ((1,), (8,))
+
+
 @given(st.sampled_from((CPU, CUDA)), st.integers(1, 70), st.data())
 def test_a_shape_holds_what_is_needed(
     device: torch.device, slots: int, data: st.DataObject

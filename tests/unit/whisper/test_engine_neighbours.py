@@ -80,6 +80,20 @@ def test_neighbours_order_slots_and_workers_do_not_change_what_is_said(
     assert engine.counters().decodes_again >= again > 5
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8", "bf16"])
+def test_with_fixed_shapes_no_neighbour_changes_a_bit(
+    tiny: Checkpoint, sounds: list[Waveform], engine_of: EngineOf, precision: str
+) -> None:
+    engine = engine_of(tiny, slots=4, line=7, precision=precision, fixed=True)
+    mine = windows(sounds[1:8])
+    alone = [engine.submit(each).result(timeout=120) for each in mine]
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(mine)).tolist()
+        for said, wanted in zip(decode_all(engine, mine, order), alone, strict=True):
+            assert said.transcript == wanted.transcript
+            assert said.cross_attention.tobytes() == wanted.cross_attention.tobytes()
+
+
 def test_a_window_among_copies_of_itself_says_the_same(
     tiny: Checkpoint, sounds: list[Waveform], engine_of: EngineOf
 ) -> None:

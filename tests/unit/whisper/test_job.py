@@ -3,6 +3,7 @@
 import re
 import time
 from concurrent.futures import Future, wait
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tiny_whisper import FIRST_TIMESTAMP, IDS
 
 from voiceman.errors import DeadlineExceededError, RequestCancelledError
 from voiceman.options import WindowOptions
+from voiceman.serving.whisper import job as job_module
 from voiceman.serving.whisper.batch import RowOutput
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.job import NO_SLOT, Job
@@ -45,6 +47,26 @@ def test_a_deadline_counts_from_its_own_moment_and_0_means_none() -> None:
     why = new_job(deadline_unix_s=time.time() - 10).why_unwanted()
     assert isinstance(why, DeadlineExceededError)
     assert re.search(r"passed 1\d\.\d s ago", str(why))
+
+
+@pytest.mark.parametrize("jump_s", [-86_400, -3_600, 3_600, 86_400])
+def test_a_clock_that_jumps_moves_no_deadline(monkeypatch, jump_s: float) -> None:
+    job = new_job(deadline_unix_s=time.time() + 60, timeout_s=60)
+    now = SimpleNamespace(time=lambda: time.time() + jump_s, monotonic=time.monotonic)
+    monkeypatch.setattr(job_module, "time", now)
+    assert job.why_unwanted() is None
+    # A client's clock that is behind, or was set back, gives nobody more time than it asked for.
+    behind = new_job(deadline_unix_s=now.time() + 86_400, timeout_s=60)
+    now.monotonic = lambda: time.monotonic() + 61
+    assert isinstance(job.why_unwanted(), DeadlineExceededError)
+    assert isinstance(behind.why_unwanted(), DeadlineExceededError)
+
+
+def test_a_timeout_counts_from_the_arrival() -> None:
+    assert new_job(timeout_s=60).why_unwanted() is None
+    late = new_job(timeout_s=0.001)
+    time.sleep(0.002)
+    assert isinstance(late.why_unwanted(), DeadlineExceededError)
 
 
 def test_an_answer_reaches_the_caller_and_whoever_waits_for_one_that_was_cancelled() -> None:

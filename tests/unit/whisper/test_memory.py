@@ -8,16 +8,18 @@ from test_batch import LIMIT, finish, place, placement, text_of
 from tiny_whisper import CPU, Oracle
 
 from voiceman.audio import Waveform
+from voiceman.errors import ModelMemoryError
+from voiceman.memory import Reading
 from voiceman.options import WindowOptions
 from voiceman.serving import guard
 from voiceman.serving.guard import fewer
-from voiceman.serving.memory import Reading, is_out_of_memory
+from voiceman.serving.memory import is_out_of_memory
 from voiceman.serving.whisper import memory
 from voiceman.serving.whisper.batch import Batch, Look
 from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.engine import Engine
 from voiceman.serving.whisper.layers import Network, build_network
-from voiceman.serving.whisper.memory import fit_batch, smaller
+from voiceman.serving.whisper.memory import fit_batch, fixed_batch, smaller
 from voiceman.serving.whisper.precision import Precision, choose_precision
 from voiceman.serving.whisper.window import Window
 
@@ -143,6 +145,46 @@ def test_below_one_slot_the_cpu_takes_over(
     monkeypatch.setattr(memory, "Batch", new)
     assert smaller(batch).slots == 2  # of the CPU's own memory
     assert tried == [1, 2]
+
+
+def test_fixed_slots_all_fit_or_none_do(
+    tiny: Checkpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fixed_batch(tiny, FP32, 3, CPU).slots == 3
+
+    def full(batch: Batch) -> None:
+        raise torch.OutOfMemoryError(FULL)
+
+    monkeypatch.setattr(Batch, "warm_up", full)
+    with pytest.raises(ModelMemoryError, match=r"no memory for 8 slots on cpu.*set fewer"):
+        fixed_batch(tiny, FP32, 8, CPU)
+    assert not caplog.records
+
+
+def test_a_fixed_batch_fails_its_windows_when_memory_is_full_and_goes_on(
+    tiny: Checkpoint,
+    sounds: list[Waveform],
+    engine_of: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launch, errors = Batch.launch, [torch.OutOfMemoryError(FULL)]
+
+    def full_once(batch: Batch, rows: int, steps: int, furthest: int) -> Look:
+        if errors:
+            raise errors.pop()
+        return launch(batch, rows, steps, furthest)
+
+    engine = engine_of(tiny, slots=4, fixed=True)
+    options = WindowOptions(max_new_tokens=LIMIT, temperatures=(0.0,))
+    window = Window(sounds[1], options=options)
+    before = engine.submit(window).result(timeout=60)
+    monkeypatch.setattr(Batch, "launch", full_once)
+    with pytest.raises(ModelMemoryError, match="no batch is made smaller"):
+        engine.submit(window).result(timeout=60)
+    after = engine.submit(window).result(timeout=60)
+    assert engine.slots() == 4
+    assert after.transcript == before.transcript
+    assert after.cross_attention.tobytes() == before.cross_attention.tobytes()
 
 
 def test_other_errors_are_not_taken_for_a_full_memory(

@@ -68,16 +68,20 @@ class Batch:
         steps: the work of one step by rows and length of the self cache, done in `stepping`.
         encoder: its passes are done in a lane of its own.
         caches: of all slots.
+        fixed: all work has one shape, so that no row depends on its neighbours; see `buckets`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, network: Network, slots: int) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, network: Network, slots: int, *, fixed: bool = False
+    ) -> None:
         """Allocate everything that stays, on the network's device; nothing of it grows later."""
         sizes, device = checkpoint.dimensions, network.embedding.device
         self.slots = slots
         self.device = device
         self.checkpoint = checkpoint
         self.network = network
-        self._shapes = shapes_of(device, slots, sizes.text_positions)
+        self.fixed = fixed
+        self._shapes = shapes_of(device, slots, sizes.text_positions, fixed=fixed)
         self.caches = new_caches(network, slots)
         self._rows = new_rows(slots, sizes.text_positions, device)
         self.stepping = new_lane(device, urgent=True)

@@ -2,6 +2,11 @@
 
 A CUDA graph has fixed shapes, so a step is recorded for a few numbers of rows and lengths of
 the self cache. The CPU records nothing: it takes every number of rows and finer lengths.
+
+A product may round a row otherwise among more rows (on the CPU that of fp32 does, by 2e-5 in a
+logit), and on CUDA attention over a longer cache may be summed in other parts. Where nothing may
+depend on neighbours every step computes all slots; what CUDA attends to is the whole cache. The
+CPU's finer lengths stay: positions not written yet change no bit there, in any precision.
 """
 
 from collections.abc import Sequence
@@ -42,11 +47,21 @@ class Shapes:
         return smallest_holding(self.rows, count), smallest_holding(self.lengths, made + 1)
 
 
-def shapes_of(device: torch.device, slots: int, positions: int) -> Shapes:
-    """The shapes for a number of slots and the text positions of a checkpoint."""
+def shapes_of(device: torch.device, slots: int, positions: int, *, fixed: bool = False) -> Shapes:
+    """The shapes for a number of slots and the text positions of a checkpoint.
+
+    Args:
+        device: where they are computed.
+        slots: of the batch.
+        positions: of its self cache.
+        fixed: nothing that a window shares with others may change its shapes.
+    """
     if device.type == "cpu":
         lengths = upwards(range(CPU_LENGTH_STEP, positions, CPU_LENGTH_STEP), positions)
-        return Shapes(CPU_ENCODER_BATCHES, tuple(range(1, slots + 1)), lengths)
+        rows = (slots,) if fixed else tuple(range(1, slots + 1))
+        return Shapes(CPU_ENCODER_BATCHES, rows, lengths)
+    if fixed:
+        return Shapes((1,), (slots,), (positions,))
     encoder = tuple(size for size in ENCODER_BATCHES if size <= slots)
     rows = upwards((*SMALL_ROWS, *range(ROWS_STEP, slots, ROWS_STEP)), slots)
     return Shapes(encoder, rows, upwards((SHORT_LENGTH,), positions))

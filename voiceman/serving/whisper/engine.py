@@ -18,7 +18,7 @@ from voiceman.serving.whisper.checkpoint import Checkpoint
 from voiceman.serving.whisper.driver import Counters, Driver
 from voiceman.serving.whisper.job import Job
 from voiceman.serving.whisper.line import Line
-from voiceman.serving.whisper.memory import fit_batch
+from voiceman.serving.whisper.memory import fit_batch, fixed_batch
 from voiceman.serving.whisper.precision import choose_precision
 from voiceman.serving.whisper.prompt import previous_text
 from voiceman.serving.whisper.window import Window, WindowResult, check_waveform
@@ -38,6 +38,8 @@ class EngineSettings:
             cores to use, each with one torch thread: threads that share a step wait for each
             other more than they help. On CUDA one.
         precision: see `precision.py`.
+        fixed: a window's answer is the same to the bit whatever is decoded beside it: all work
+            has one shape, and memory that runs short changes neither that nor the device.
     """
 
     slots: int = 8
@@ -45,6 +47,7 @@ class EngineSettings:
     steps_per_look: int | None = None
     workers: int = 1
     precision: str = "fp32"
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what could never answer; raises ConfigurationError."""
@@ -149,8 +152,12 @@ def _batches(checkpoint: Checkpoint, settings: EngineSettings, device: torch.dev
     if precision.name == "fp32":
         torch.backends.cudnn.allow_tf32 = False  # torch's default for convolutions on CUDA
     with torch.inference_mode():
-        first = fit_batch(checkpoint, precision, share, device)
-        others = [Batch(checkpoint, first.network, share) for _ in range(settings.workers - 1)]
+        make = fixed_batch if settings.fixed else fit_batch
+        first = make(checkpoint, precision, share, device)
+        others = [
+            Batch(checkpoint, first.network, share, fixed=settings.fixed)
+            for _ in range(settings.workers - 1)
+        ]
     return [first, *others]
 
 

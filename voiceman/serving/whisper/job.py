@@ -36,7 +36,7 @@ class Job:
         language: given or detected; None: not known yet.
         is_cancelled: whether the caller has gone away. asked_s: when that was asked last.
         future: of the answer.
-        submitted_s, admitted_s: on the monotonic clock.
+        submitted_s, admitted_s, deadline_s: on the monotonic clock.
         slot: where it is decoded, or NO_SLOT.
         running: whether its row is being stepped. steps: that it has been given so far.
         rows: how many it has had; what was handed over for an earlier one is stale.
@@ -52,6 +52,7 @@ class Job:
     future: Future[WindowResult] = field(default_factory=Future[WindowResult])
     submitted_s: float = field(default_factory=time.monotonic)
     admitted_s: float = 0.0
+    deadline_s: float = field(init=False)
     slot: int = NO_SLOT
     running: bool = False
     rows: int = 0
@@ -60,6 +61,14 @@ class Job:
     language_probability: float | None = None
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     decodes: list[Decode] = field(default_factory=list[Decode])
+
+    def __post_init__(self) -> None:
+        """Take the deadline over to a clock that does not jump."""
+        options = self.window.options
+        left_s = [options.timeout_s or math.inf]
+        if options.deadline_unix_s:
+            left_s.append(options.deadline_unix_s - time.time())
+        self.deadline_s = time.monotonic() + min(left_s)
 
     @property
     def sound(self) -> Waveform:
@@ -83,9 +92,8 @@ class Job:
                 return RequestCancelledError("the caller has cancelled this request")
         except Exception as err:  # noqa: BLE001  # a fault in asking is this job's alone
             return ServerError(f"could not ask whether the request is cancelled: {err}")
-        deadline = self.window.options.deadline_unix_s
-        late_s = time.time() - deadline
-        if deadline and late_s >= 0:
+        late_s = time.monotonic() - self.deadline_s
+        if late_s >= 0:
             return DeadlineExceededError(
                 f"the deadline passed {late_s:.1f} s ago by this machine's clock"
             )

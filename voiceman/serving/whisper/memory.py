@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from voiceman.errors import ModelMemoryError
 from voiceman.serving.guard import SPEECH_TO_TEXT, Guard, fewer
 from voiceman.serving.memory import give_back, is_out_of_memory, meter_of
 from voiceman.serving.whisper.batch import Batch
@@ -35,12 +36,42 @@ def fit_batch(
     return _fit(checkpoint, network or _on_the_cpu(checkpoint, precision), slots, wanted=slots)
 
 
+def fixed_batch(
+    checkpoint: Checkpoint, precision: Precision, slots: int, device: torch.device
+) -> Batch:
+    """A batch of one shape that is warmed up, with all of its slots on this device.
+
+    Raises:
+        ModelMemoryError: there is no room for them.
+    """
+    try:
+        batch = Batch(checkpoint, build_network(checkpoint, precision, device), slots, fixed=True)
+        batch.warm_up()
+    except RuntimeError as err:
+        if not is_out_of_memory(err):
+            raise
+        raise ModelMemoryError(
+            f"whisper: no memory for {slots} slots on {device}, and the profile reproducible "
+            "takes neither fewer nor another device; set fewer in its config.pbtxt"
+        ) from err
+    return batch
+
+
 def smaller(batch: Batch) -> Batch:
     """What takes the place of a batch that ran out of memory.
 
     The old batch gives its memory back first, so whatever was in its slots is lost and must be
     encoded again.
+
+    Raises:
+        ModelMemoryError: the batch's shape is fixed; it may go on as it is.
     """
+    if batch.fixed:
+        give_back()
+        raise ModelMemoryError(
+            f"whisper: no memory left on {batch.device}, and under the profile reproducible no "
+            "batch is made smaller; send the request again"
+        )
     slots = batch.slots
     batch.release()
     give_back()

@@ -44,6 +44,8 @@ class EngineMetrics:
             for name, text, _ in table
         }
         self._metrics = {name: family.Metric() for name, family in self._families.items()}
+        # Triton's own values go on from where the process before this one left them.
+        self._published = dict.fromkeys((name for name, _, _ in COUNTERS), 0.0)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="metrics", daemon=True)
         self._thread.start()
@@ -65,5 +67,6 @@ class EngineMetrics:
                 self._metrics[name].set(read(self._engine))
             counters = self._engine.counters()
             for name, _, field in COUNTERS:
-                metric = self._metrics[name]
-                metric.increment(attrgetter(field)(counters) - metric.value())
+                count = attrgetter(field)(counters)
+                self._metrics[name].increment(count - self._published[name])
+                self._published[name] = count

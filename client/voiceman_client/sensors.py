@@ -1,0 +1,275 @@
+"""Where temperatures come from: NVML on this machine, or a metrics page of another one.
+
+Every field of NVML may be missing: GB10 reports no memory, fan or power limit, for example. Where
+the GPU has no memory of its own, the machine's is reported.
+
+Triton's own metrics page (2.51: `nv_gpu_utilization`, `nv_gpu_memory_*`, `nv_gpu_power_*`,
+`nv_energy_consumption`) holds no temperature. It is read from `voiceman_gpu_temperature_celsius`,
+or from `DCGM_FI_DEV_GPU_TEMP` where the address is that of NVIDIA's DCGM exporter.
+"""
+
+import importlib
+import ipaddress
+import math
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from voiceman.errors import ConfigurationError
+from voiceman_client.reading import Reading
+
+DEFAULT_METRICS_PORT = 8002
+TEMPERATURE_METRICS = ("voiceman_gpu_temperature_celsius", "DCGM_FI_DEV_GPU_TEMP")
+_PAGE_TIMEOUT_S = 3.0  # less than the 5 s between readings
+_MEMINFO = Path("/proc/meminfo")
+
+
+class Sensor(Protocol):
+    """Something that can be read every few seconds; it never raises what it meets."""
+
+    name: str
+
+    def read(self) -> Reading:
+        """What is known now."""
+        ...
+
+
+class NvmlSensor:
+    """The hottest GPU of this machine, as NVML sees it."""
+
+    name = "NVML"
+
+    def __init__(
+        self,
+        nvml: ModuleType | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        meminfo: Path = _MEMINFO,
+    ) -> None:
+        """Prepare; NVML is loaded at the first reading.
+
+        Args:
+            nvml: the module pynvml; None: that which is installed.
+            clock: a monotonic clock in s.
+            meminfo: what is read where the GPU reports no memory.
+        """
+        self._nvml = nvml
+        self._clock = clock
+        self._meminfo = meminfo
+        self._handles: list[object] = []
+
+    def read(self) -> Reading:
+        """What the hottest GPU reports; `missing` says what it does not."""
+        now_s = self._clock()
+        try:
+            self._nvml = nvml = self._nvml or importlib.import_module("pynvml")
+        except ImportError as err:
+            why = f"package nvidia-ml-py is not installed ({err})"
+            return Reading(now_s, missing={"temperature_celsius": why}, has_gpu=False)
+        try:
+            handles = self._open(nvml)
+        except nvml.NVMLError as err:
+            gone = (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
+            missing = {"temperature_celsius": f"NVML: {err}"}
+            return Reading(now_s, missing=missing, has_gpu=err.value not in gone)
+        if not handles:
+            why = {"temperature_celsius": "NVML knows no GPU"}
+            return Reading(now_s, missing=why, has_gpu=False)
+        readings = [self._read_gpu(nvml, handle, now_s) for handle in handles]
+        if all(found.temperature_celsius is None for found in readings):
+            self._handles = []  # a driver that was reloaded needs new handles
+        return max(readings, key=lambda found: found.temperature_celsius or -1.0)
+
+    def _open(self, nvml: ModuleType) -> list[object]:
+        if not self._handles:
+            nvml.nvmlInit()
+            count = nvml.nvmlDeviceGetCount()
+            self._handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+        return self._handles
+
+    def _read_gpu(self, nvml: ModuleType, handle: object, now_s: float) -> Reading:
+        missing: dict[str, str] = {}
+
+        def ask(name: str, question: Callable[[], float]) -> float | None:
+            try:
+                return float(question())
+            except nvml.NVMLError as err:
+                missing[name] = f"NVML: {err}"
+                return None
+
+        def celsius() -> float:
+            return nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+
+        def clock_mhz() -> float:
+            return nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
+
+        used = ask("memory_used_bytes", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used)
+        total = ask("memory_total_bytes", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total)
+        if used is None or total is None:
+            used, total = _machine_memory(self._meminfo, missing)
+        return Reading(
+            time_s=now_s,
+            temperature_celsius=ask("temperature_celsius", celsius),
+            sm_clock_mhz=ask("sm_clock_mhz", clock_mhz),
+            power_w=ask("power_w", lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000.0),
+            utilisation=ask(
+                "utilisation", lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100.0
+            ),
+            memory_used_bytes=used,
+            memory_total_bytes=total,
+            missing=missing,
+        )
+
+
+def _machine_memory(meminfo: Path, missing: dict[str, str]) -> tuple[float | None, float | None]:
+    try:
+        lines = (line.split() for line in meminfo.read_text(encoding="ascii").splitlines())
+        kib = {words[0]: float(words[1]) for words in lines if len(words) > 1}
+        total, free = kib["MemTotal:"] * 1024, kib["MemAvailable:"] * 1024
+    except (OSError, KeyError, ValueError) as err:
+        missing["memory_used_bytes"] = missing["memory_total_bytes"] = f"{meminfo}: {err}"
+        return None, None
+    for name in ("memory_used_bytes", "memory_total_bytes"):
+        missing.pop(name, None)
+    return total - free, total
+
+
+class MetricsSensor:
+    """The hottest GPU on a Prometheus metrics page."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+        fetch: Callable[[str], str] | None = None,
+    ) -> None:
+        """Prepare; nothing is fetched yet.
+
+        Args:
+            url: http(s) address of the page.
+            clock: a monotonic clock in s.
+            fetch: gives the text of a page, or raises OSError.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise ConfigurationError(f"{url}: the address of a metrics page begins with http")
+        self.name = url
+        self._clock = clock
+        self._fetch = fetch or _fetch
+
+    def read(self) -> Reading:
+        """What the page says; where it names GPUs without a temperature, `missing` says so."""
+        now_s = self._clock()
+        try:
+            found = parse_metrics(self._fetch(self.name))
+        except (OSError, ValueError, HTTPException) as err:
+            return Reading(now_s, missing={"temperature_celsius": f"{self.name}: {err}"})
+        celsius = next((found[name] for name in TEMPERATURE_METRICS if name in found), {})
+        values = {gpu: value for gpu, value in celsius.items() if not math.isnan(value)}
+        has_gpu = bool(values) or any(name.startswith("nv_gpu_") for name in found)
+        if not values:
+            why = f"{self.name}: none of {', '.join(TEMPERATURE_METRICS)}"
+            return Reading(now_s, missing={"temperature_celsius": why}, has_gpu=has_gpu)
+        gpu = max(values, key=lambda name: values[name])
+
+        def of_gpu(name: str) -> float | None:
+            every = found.get(name, {})
+            return every.get(gpu, next(iter(every.values())) if len(every) == 1 else None)
+
+        return Reading(
+            time_s=now_s,
+            temperature_celsius=values[gpu],
+            sm_clock_mhz=of_gpu("DCGM_FI_DEV_SM_CLOCK"),
+            power_w=of_gpu("nv_gpu_power_usage"),
+            utilisation=of_gpu("nv_gpu_utilization"),
+            memory_used_bytes=of_gpu("nv_gpu_memory_used_bytes"),
+            memory_total_bytes=of_gpu("nv_gpu_memory_total_bytes"),
+        )
+
+
+def parse_metrics(page: str) -> Mapping[str, Mapping[str, float]]:
+    """Samples of a Prometheus page about GPUs: name of the metric, GPU, value.
+
+    Raises:
+        ValueError: the page breaks the format.
+    """
+    from prometheus_client.parser import (  # noqa: PLC0415  # slow, and for remote servers only
+        text_string_to_metric_families,
+    )
+
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            labels = sample.labels
+            gpu = labels.get("gpu_uuid") or labels.get("UUID") or labels.get("gpu")
+            if gpu is not None:
+                found.setdefault(sample.name, {})[gpu] = float(sample.value)
+    return found
+
+
+def _fetch(url: str) -> str:
+    parts = urlsplit(url)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connect(parts.netloc, timeout=_PAGE_TIMEOUT_S)
+    try:
+        connection.request("GET", f"{parts.path or '/'}{parts.query and '?' + parts.query}")
+        page = connection.getresponse()
+        if page.status != HTTPStatus.OK:
+            raise OSError(f"HTTP status {page.status}")
+        return page.read().decode("utf-8", errors="replace")
+    finally:
+        connection.close()
+
+
+class NoSensor:
+    """No heat control, because the user says so."""
+
+    name = "none"
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+
+    def read(self) -> Reading:
+        """Nothing."""
+        why = {"temperature_celsius": "switched off"}
+        return Reading(self._clock(), missing=why, has_gpu=False)
+
+
+def choose_sensor(wanted: str, server: str) -> Sensor:
+    """The sensor of a run.
+
+    Args:
+        wanted: "auto" (NVML for a server on this machine, else its metrics page at port 8002),
+            "nvml", "none", or the http(s) address of a metrics page.
+        server: host:port of the server's gRPC.
+
+    Raises:
+        ConfigurationError: `wanted` is none of these.
+    """
+    if wanted == "none":
+        return NoSensor()
+    if wanted == "nvml":
+        return NvmlSensor()
+    if wanted.startswith(("http://", "https://")):
+        return MetricsSensor(wanted)
+    if wanted != "auto":
+        raise ConfigurationError(
+            f"heat sensor {wanted!r}: allowed are auto, nvml, none, or the http address of a "
+            "metrics page"
+        )
+    host = server.rpartition(":")[0]
+    if _is_here(host.strip("[]")):
+        return NvmlSensor()
+    return MetricsSensor(f"http://{host}:{DEFAULT_METRICS_PORT}/metrics")
+
+
+def _is_here(host: str) -> bool:
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
