@@ -34,7 +34,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-alignment bench-heat check-preparation fuzz-decode test-faults gpu-check learn-cues lock clean
+	bench-ledger bench-alignment bench-heat check-preparation fuzz-decode test-faults gpu-check \
+	learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -106,6 +107,9 @@ bench-voice: export  ## speed of the voice models beside the libraries they come
 
 bench-scoring: install  ## utterances scored per second on one core
 	$(BIN)/python -m perf.bench_scoring
+
+bench-ledger: install  ## seconds to take up, and to look at, a job of 10,000 recordings
+	$(BIN)/python -m perf.bench_ledger
 
 bench-heat: install  ## heat control on thermal models: how hot they get, what it costs
 	$(BIN)/python -m perf.scripted_heat

@@ -1,7 +1,8 @@
 """The command `voiceman-client`.
 
 Standard output carries data only; progress, failures and logs go to standard error.
-Exit codes: 0 all done, 1 some recordings or models failed, 2 usage, 3 server unreachable.
+Exit codes: 0 all done, 1 some recordings or models failed, 2 usage, 3 server unreachable,
+130 or 143 ended by SIGINT or SIGTERM.
 """
 
 import io
@@ -11,18 +12,23 @@ import sys
 import click
 
 from voiceman_client.cache_commands import cache
+from voiceman_client.cancel_command import cancel
+from voiceman_client.clean_command import clean
 from voiceman_client.enroll_command import enroll
 from voiceman_client.explain_command import explain
 from voiceman_client.integrity_commands import keygen, verify
 from voiceman_client.patterns_command import patterns
 from voiceman_client.power_command import power
 from voiceman_client.report.command import report
+from voiceman_client.retry_command import retry
 from voiceman_client.server_commands import health, models
+from voiceman_client.status_command import status
 from voiceman_client.submit_command import submit
 from voiceman_client.watch_command import watch
 
 COMMANDS = (
-    *(submit, watch, report, explain, enroll, patterns, verify, keygen),
+    *(submit, watch, status, retry, cancel, clean),
+    *(report, explain, enroll, patterns, verify, keygen),
     *(models, health, power, cache),
 )
 

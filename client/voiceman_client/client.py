@@ -3,13 +3,19 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
+from voiceman.errors import RequestCancelledError
 from voiceman.manifest import sha256_of
+from voiceman_client import answer_cache
+from voiceman_client.batch import Batch
+from voiceman_client.cache_size import answers_folder
+from voiceman_client.emotion import emotions_of
 from voiceman_client.enrolment import embedding_model, enrol
 from voiceman_client.identity import sha256_of_json, weights_in_use
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
@@ -23,6 +29,7 @@ from voiceman_client.status import (
     describe_server,
     find_broken_models,
     require_ready,
+    wait_until_ready,
 )
 from voiceman_client.submit import Outcome, Submission, Watched
 from voiceman_client.transport import DEFAULT_SERVER, Server
@@ -56,7 +63,8 @@ class Client:
             (limits or Limits()).away_s,
         )
         self._limits = limits or Limits()
-        self._closers: list[Callable[[], Coroutine[Any, Any, None]]] = []  # of running batches
+        self._batches: list[Batch] = []  # that run
+        self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -71,8 +79,8 @@ class Client:
         """End the connection and all that runs; outcomes not yet fetched are lost."""
         if self._loop.is_closed():
             return
-        for close in tuple(self._closers):
-            self._run(close())
+        for batch in tuple(self._batches):
+            self._run(batch.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -89,11 +97,15 @@ class Client:
             VoicemanError: the recording or the server failed; see `voiceman.errors`.
         """
         for outcome in self.process_batch([path], **options):
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.result is not None:
-                return outcome.result
-        raise AssertionError("process_batch yields one outcome per path")
+            return _result_of(outcome)
+        raise RequestCancelledError(f"{path}: the client was stopped")
+
+    async def aprocess(self, path: StrPath, **options: Unpack[OptionValues]) -> Result:
+        """`process` for programs that run an event loop; see there."""
+        async with aclosing(self.aprocess_batch([path], **options)) as outcomes:
+            async for outcome in outcomes:
+                return _result_of(outcome)
+        raise RequestCancelledError(f"{path}: the client was stopped")
 
     def process_batch(
         self,
@@ -119,6 +131,53 @@ class Client:
             ConfigurationError: the file of voices or of patterns cannot be used, or the
                 temperature must be watched and cannot be.
         """
+        batch = self._begin(paths, options, show=show, kept=kept, watched=watched)
+        try:
+            # A client that was closed meanwhile has closed the run as well.
+            while not self._loop.is_closed() and (outcome := self._run(batch.fetch())) is not None:
+                yield outcome
+        finally:
+            self._batches.remove(batch)
+            if not self._loop.is_closed():
+                self._run(batch.close())
+
+    async def aprocess_batch(
+        self, paths: Sequence[StrPath], **options: Unpack[OptionValues]
+    ) -> AsyncGenerator[Outcome, None]:
+        """`process_batch` for programs that run an event loop; see there. Close it with `aclose`.
+
+        The work goes on in the client's own thread: the program's loop is never held up.
+        """
+        batch = await asyncio.to_thread(self._begin, paths, options)
+        try:
+            while (
+                not self._loop.is_closed()
+                and (outcome := await self._bring(batch.fetch())) is not None
+            ):
+                yield outcome
+        finally:
+            self._batches.remove(batch)
+            if not self._loop.is_closed():
+                await self._bring(batch.close())
+
+    def stop(self) -> None:
+        """End all batches early: what is there is handed out and filed, and nothing more comes.
+
+        May be called from any thread and from a signal handler. The client takes no more work.
+        """
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _begin(
+        self,
+        paths: Sequence[StrPath],
+        options: OptionValues,
+        *,
+        show: Callable[[Progress], None] = lambda _: None,
+        kept: Kept | None = None,
+        watched: Watched | None = None,
+    ) -> Batch:
+        """Start the work on recordings; for arguments and errors see `process_batch`."""
         wanted = SubmitOptions(**options)
         kept = kept or Kept()
         asked = self._asked(wanted)
@@ -130,27 +189,44 @@ class Client:
             show,
             kept=kept,
             watched=watched or Watched(choose_sensor("auto", self._server.address)),
+            stop=self._stop,
         )
-        run = submission.run([Path(path) for path in paths])
-        using = asyncio.Lock()  # an interrupted fetch must end before the run can be closed
+        batch = Batch(submission, [Path(path) for path in paths])
+        self._batches.append(batch)
+        return batch
 
-        async def fetch() -> Outcome | None:
-            async with using:
-                return await anext(run, None)
+    def emotion(self, path: StrPath, **options: Unpack[OptionValues]) -> dict[str, Any]:
+        """The emotions in one recording, overall and by utterance; see `emotions_of`.
 
-        async def close() -> None:
-            async with using:
-                await run.aclose()
+        The recording is processed as by `process`: utterances are what is said between its
+        pauses, by one speaker each. For arguments and errors see there.
+        """
+        return emotions_of(self.process(path, **options))
 
-        self._closers.append(close)
-        try:
-            # A client that was closed meanwhile has closed the run as well.
-            while not self._loop.is_closed() and (outcome := self._run(fetch())) is not None:
-                yield outcome
-        finally:
-            self._closers.remove(close)
-            if not self._loop.is_closed():
-                self._run(close())
+    def preload_models(self, timeout_s: float = 600.0) -> None:
+        """Wait until every model of the server is loaded and has answered a second of silence.
+
+        The server loads its models when it starts and keeps them; there is nothing to load here.
+
+        Args:
+            timeout_s: for all of it.
+
+        Raises:
+            ServerUnreachableError: nobody answered at the server's address.
+            ServerNotReadyError: names the models that were not ready, or do not answer.
+        """
+        wait_until_ready(self._server, timeout_s)
+
+    def clear_model_cache(self) -> None:
+        """Empty the cache of answers on this machine; see `voiceman_client.answer_cache`.
+
+        Models belong to the server. It serves other callers too, so that no client can unload
+        them, and it gives back memory by itself when that runs short.
+
+        Raises:
+            OSError: an answer cannot be removed.
+        """
+        answer_cache.clear(answers_folder())
 
     def enrol(self, name: str, paths: Sequence[StrPath], voices: StrPath) -> Voice:
         """Store a person's voice in a voices file, so that results can name it.
@@ -224,6 +300,10 @@ class Client:
             configurations={m.name: m.config_sha256 for m in models if m.config_sha256},
         )
 
+    async def _bring(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the client's loop for a caller in another one."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
@@ -231,3 +311,11 @@ class Client:
         except BaseException:  # an interrupt of the calling thread
             future.cancel()
             raise
+
+
+def _result_of(outcome: Outcome) -> Result:
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.result is None:
+        raise AssertionError("a run without a ledger recalls nothing")
+    return outcome.result

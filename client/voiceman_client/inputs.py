@@ -1,6 +1,7 @@
 """Which files did the caller mean: files, folders, globs and lists."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -56,6 +57,17 @@ def find_recordings(
 def printable(path: Path) -> str:
     r"""The path as text that any file can hold; bytes that are not UTF-8 become \xNN."""
     return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def unprinted(text: str) -> Path:
+    r"""The path that `printable` wrote as text; \xNN is taken for a byte unless a file has it."""
+    path = Path(text)
+    if os.path.lexists(path):
+        return path
+    content = re.sub(
+        rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode()
+    )
+    return Path(os.fsdecode(content))
 
 
 def _unreadable(name: str, err: Exception) -> RecordingUnreadableError:

@@ -5,7 +5,6 @@ into the folder could write all of it anew, log included: against that stands th
 kept elsewhere or signed.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from voiceman_client.inventory import (
     find_added,
     measure,
 )
-from voiceman_client.run_log import LOG_NAME, SEALS, outputs_of
+from voiceman_client.layout import INCOMING, JOB, PROCESSING
+from voiceman_client.run_log import LOG_NAME, SEALS, is_in_use, outputs_of
 from voiceman_client.writers import TEMPORARY_PREFIX
 
 
@@ -62,7 +62,7 @@ def verify(
         ConfigurationError: the public key cannot be used.
     """
     path = folder / LOG_NAME
-    going = _is_held(path)
+    going = is_in_use(folder)
     try:
         chain = read_chain(path.read_bytes())
     except OSError as err:
@@ -95,18 +95,6 @@ def verify(
     )
 
 
-def _is_held(path: Path) -> bool:
-    """Whether a run has the log open."""
-    try:
-        with path.open("rb") as log:
-            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # no log, or a file system without locks
-        pass
-    return False
-
-
 def _why_unsealed(chain: Chain, *, going: bool) -> str:
     if chain.breaks or (chain.lines and chain.lines[-1].event in SEALS):
         return ""  # what a changed log said last, nobody knows
@@ -122,22 +110,38 @@ def _unfinished(
     if chain.torn:
         what = f"its last line is torn: {len(chain.torn)} bytes without an end of line"
         yield Finding(LOG_NAME, what)
-    for finding in find_added(folder, outputs):
+    for finding in find_added(folder, outputs, _passed_through(chain)):
         if not (unsealed and finding.name.startswith(TEMPORARY_PREFIX)):
             yield finding
+
+
+def _passed_through(chain: Chain) -> Sequence[str]:
+    """Folders that hold recordings, and no results, in the folder of a job."""
+    runs = [line for line in chain.lines if line.event == "run_started"]
+    return (INCOMING, PROCESSING) if any(run.facts.get("layout") == JOB for run in runs) else ()
 
 
 def _is_known(line: Line) -> bool:
     """Whether the facts are of the form that `RunLog` writes, as far as they are read here."""
     match line.event, line.facts:
-        case "decoded", {"file": str()}:
+        case (
+            ("decoded", {"file": str()})
+            | ("result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}})
+            | ("performance_written" | "summary_written", {"outputs": {}})
+            | ("file_removed", {"name": str()})
+        ):
             return True
-        case "result_written", {"provenance": {"source": {"file": str()}}, "outputs": {}}:
-            return True
-        case "performance_written", {"outputs": {}}:
-            return True
-        case "decoded" | "result_written" | "performance_written", _:
+        case (
+            "decoded"
+            | "result_written"
+            | "performance_written"
+            | "summary_written"
+            | "file_removed",
+            _,
+        ):
             return False
+        case _, {"outputs": outputs}:
+            return isinstance(outputs, dict)
         case _:
             return True
 

@@ -51,11 +51,20 @@ def compare_files(folder: Path, outputs: Mapping[str, Any]) -> Iterator[Finding]
                 yield Finding(name, f"changed: {_words(found)}; the log says {_words(logged)}")
 
 
-def find_added(folder: Path, outputs: Collection[str]) -> Iterator[Finding]:
-    """Files that the log does not know, and folders that cannot be listed."""
+def find_added(
+    folder: Path, outputs: Collection[str], without: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Files that the log does not know, and folders that cannot be listed.
+
+    Args:
+        folder: of the results.
+        outputs: names of the files that the log knows.
+        without: folders in it that hold no results.
+    """
     refused: list[OSError] = []
     for name in sorted(_names(folder, refused) - {*WORKING_FILES, *outputs}):
-        yield Finding(name, "added: the log does not know it")
+        if Path(name).parts[0] not in without:
+            yield Finding(name, "added: the log does not know it")
     for err in refused:
         yield Finding(os.path.relpath(err.filename, folder), f"cannot be listed ({err.strerror})")
 

@@ -1,35 +1,39 @@
 """A run into a results folder: what is asked for, carried out to its last file.
 
-The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`) and the ledger (see
-`voiceman_client.ledger`). A recording counts as done when its files are on the disk and in the log.
+The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`), the ledger (see
+`voiceman_client.ledger`), `job_summary.json` and the performance report; where is up to its
+`Layout`. A recording counts as done when its files are on the disk and in the log.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-from voiceman.errors import RecordingError, ServerUnreachableError, VoicemanError
+from voiceman.errors import ServerUnreachableError, VoicemanError
+from voiceman_client import incoming
 from voiceman_client.answer_cache import AnswerCache
 from voiceman_client.client import Client
 from voiceman_client.completeness import untold
-from voiceman_client.delivery import deliver
+from voiceman_client.delivery import WritePdf, deliver
+from voiceman_client.inputs import printable
+from voiceman_client.job_reports import JobReports
+from voiceman_client.job_summary import write_summary
+from voiceman_client.layout import JOB, Layout
 from voiceman_client.ledger import LEDGER_NAME, Ledger
 from voiceman_client.naming import result_names
 from voiceman_client.observer import Observer
-from voiceman_client.options import Limits, OptionValues
-from voiceman_client.own_metrics import PageAddress, served
+from voiceman_client.order import Order
+from voiceman_client.own_metrics import served
 from voiceman_client.processing import Kept
 from voiceman_client.run_log import RunLog
 from voiceman_client.run_report import write_performance
-from voiceman_client.submit import Outcome, Submission, Watched
+from voiceman_client.stopping import CANCELLED, Stop, heeding_ledger
+from voiceman_client.submit import Outcome, Submission
 from voiceman_client.telemetry import Telemetry
 from voiceman_client.vitals import Readings, Vitals
-
-if TYPE_CHECKING:
-    from voiceman_client.signing import Signer
 
 
 class Display(Protocol):
@@ -42,37 +46,6 @@ class Display(Protocol):
     def say(self, message: str) -> None:
         """A line for the reader."""
         ...
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a run is to do.
-
-    Attributes:
-        recordings: files to work on.
-        missing: arguments that named none.
-        output: the results folder.
-        formats: files to write per recording.
-        server: host:port of gRPC.
-        limits: how much may happen at once.
-        options: of all recordings.
-        watched: what is looked at meanwhile.
-        cache: answers of other runs.
-        signer: to sign the run with.
-        own_metrics: where the client's own metrics are served.
-    """
-
-    recordings: Sequence[Path]
-    missing: Sequence[RecordingError]
-    output: Path
-    formats: Sequence[str]
-    server: str
-    limits: Limits
-    options: OptionValues
-    watched: Watched
-    cache: AnswerCache | None = None
-    signer: "Signer | None" = None
-    own_metrics: PageAddress = field(default_factory=PageAddress)
 
 
 @dataclass
@@ -90,8 +63,96 @@ class Tally:
     failures: list[VoicemanError] = field(default_factory=list[VoicemanError])
 
 
+@dataclass(frozen=True)
+class JobFolder:
+    """The folder of a run while it is written into.
+
+    Attributes:
+        layout: of the folder.
+        log: of the folder.
+        ledger: of the folder.
+        names: of the results of each recording.
+        write_pdf: where there is a place for reports.
+        paths: of the recordings, by what the log calls them.
+    """
+
+    layout: Layout
+    log: RunLog
+    ledger: Ledger
+    names: Mapping[Path, str]
+    write_pdf: WritePdf | None
+    paths: Mapping[str, Path]
+
+    def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Log a step; a job shows in `processing/` what was begun."""
+        if event == "run_started":
+            facts = {**facts, "layout": self.layout.style}
+        self.log.append(event, facts, sync=False)
+        if event == "decoded" and self.layout.style == JOB:
+            path = self.paths[facts["file"]]
+            incoming.begin(path, self.names[path], self.layout.folder)
+
+    def kept(self, cache: AnswerCache | None) -> Kept:
+        """What of a run outlives it here.
+
+        Args:
+            cache: answers of other runs.
+        """
+        return Kept(self.ledger, self.is_kept, self.note, cache, self.log.knows)
+
+    def is_kept(self, path: Path) -> bool:
+        """Whether the files of a recording are there."""
+        return self.log.holds(self.layout.files(self.names[path]).values())
+
+    def deliver(self, outcome: Outcome) -> VoicemanError | None:
+        """Write and log what became of a recording; returns what failed."""
+        name = self.names[outcome.path]
+        error = deliver(outcome, self.log, self.ledger, self.layout, name, write_pdf=self.write_pdf)
+        if self.layout.style == JOB:
+            incoming.end(outcome.path, name, self.layout.folder)
+        return error
+
+    def shown(self, path: Path) -> Path:
+        """The file that stands for all of a recording's."""
+        files = self.layout.files(self.names[path])
+        return files.get("json") or next(iter(files.values()))
+
+
+@contextmanager
+def opened(order: Order, say: Callable[[str], None]) -> Generator[JobFolder]:
+    """Open the folder of an order; no other run can write into it meanwhile.
+
+    Args:
+        order: what is to be done.
+        say: called with lines for the reader.
+
+    Raises:
+        RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
+    """
+    layout = order.layout
+    is_job = layout.style == JOB
+    with RunLog(layout.folder) as log, Ledger(layout.folder / LEDGER_NAME) as ledger:
+        if is_job:
+            incoming.end_all(layout.folder)
+            incoming.take_in(order.recordings, layout.folder)
+        names = result_names(order.recordings, layout, ledger.names())
+        ledger.keep_names(names)
+        order.keep(ledger)
+        paths = {printable(path.absolute()): path for path in order.recordings}
+        write_pdf = JobReports(say).write if is_job else None
+        try:
+            yield JobFolder(layout, log, ledger, names, write_pdf, paths)
+        finally:
+            if is_job:
+                incoming.end_all(layout.folder)
+
+
 def carry_out(
-    order: Order, display: Display, printed: Callable[[Path], None], tally: Tally
+    order: Order,
+    display: Display,
+    printed: Callable[[Path], None],
+    tally: Tally,
+    stop: Stop | None = None,
 ) -> None:
     """Work through an order; an earlier run of the same order is taken up where it ended.
 
@@ -100,56 +161,63 @@ def carry_out(
         display: shows how it goes on.
         printed: called with the first file of every recording that is done.
         tally: is kept up to date, also when an error ends the run.
+        stop: ends the run early, with its log sealed.
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices, the patterns or the address of the metrics cannot be used.
+        ConfigurationError: the voices, the patterns, the sensor, the size of the cache or the
+            address of the metrics cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
-    files = _files(order)
+    stop = stop or Stop()
+    started_unix_s = time.time()
     telemetry = Telemetry(len(order.recordings))
     runs: list[Submission] = []  # one, from its beginning on
-    with RunLog(order.output) as log, Ledger(order.output / LEDGER_NAME) as ledger:
-        kept = Kept(
-            ledger,
-            lambda path: log.holds(files[path].values()),
-            partial(log.append, sync=False),
-            order.cache,
-            log.knows,
-        )
-        watched = replace(order.watched, began=runs.append, retried=telemetry.retried)
-        with (
-            served(order.own_metrics, telemetry.vitals),
-            Observer(
-                telemetry,
-                order.output,
-                display.show,
-                read=lambda: runs[0].readings() if runs else Readings(),
-                states=ledger.counts,
-            ) as observer,
-            Client(order.server, order.limits) as client,
-            closing(
-                client.process_batch(
-                    order.recordings, telemetry.step, kept=kept, watched=watched, **order.options
-                )
-            ) as outcomes,
+    watched = replace(order.watched(), began=runs.append, retried=telemetry.retried)
+    cache = order.cache()
+    with (
+        opened(order, display.say) as folder,
+        served(order.own_metrics, telemetry.vitals),
+        Observer(
+            telemetry,
+            order.layout.folder,
+            display.show,
+            read=lambda: runs[0].readings() if runs else Readings(),
+            states=folder.ledger.counts,
+        ) as observer,
+        Client(order.server, order.limits) as client,
+        heeding_ledger(stop, folder.ledger),
+        closing(
+            client.process_batch(
+                order.recordings,
+                telemetry.step,
+                kept=folder.kept(cache),
+                watched=watched,
+                **order.options,
+            )
+        ) as outcomes,
+    ):
+        stop.ends(client.stop)
+        _tell_missing(order, folder, display, telemetry, tally)
+        for outcome in outcomes:
+            error = folder.deliver(outcome)
+            telemetry.ended(outcome, error)
+            _count(outcome, error, tally)
+            _tell(outcome, error, display)
+            if error is None:
+                printed(folder.shown(outcome.path))
+            if isinstance(error, ServerUnreachableError):
+                break
+        outcomes.close()  # nothing more comes, nor is filed
+        _say_stopped(stop, folder)
+        write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
+        observer.beat()
+        observed = runs[0].observed() if runs else None
+        for path in write_performance(
+            order.layout.folder, telemetry.course(), folder.log, observed
         ):
-            _tell_missing(order, log, display, telemetry)
-            tally.failures += order.missing
-            for outcome in outcomes:
-                error = deliver(outcome, log, ledger, files[outcome.path])
-                telemetry.ended(outcome, error)
-                _count(outcome, error, tally)
-                _tell(outcome, error, display)
-                if error is None:
-                    printed(_shown(files[outcome.path]))
-                if isinstance(error, ServerUnreachableError):
-                    break
-            observer.beat()
-            observed = runs[0].observed() if runs else None
-            for path in write_performance(order.output, telemetry.course(), log, observed):
-                display.say(f"performance: {path}")
-            display.say(f"seal: {_seal(order, tally, log)}")
+            display.say(f"performance: {path}")
+        display.say(f"seal: {_seal(order, tally, folder)}")
 
 
 def _count(outcome: Outcome, error: VoicemanError | None, tally: Tally) -> None:
@@ -167,31 +235,29 @@ def _tell(outcome: Outcome, error: VoicemanError | None, display: Display) -> No
         display.say(f"{outcome.path}: {line}")
 
 
-def _tell_missing(order: Order, log: RunLog, display: Display, telemetry: Telemetry) -> None:
+def _tell_missing(
+    order: Order, folder: JobFolder, display: Display, telemetry: Telemetry, tally: Tally
+) -> None:
     """Arguments that name no recording are failures too."""
+    tally.failures += order.missing
     for err in order.missing:
         telemetry.failed(err)
         display.say(f"failed: {err}")
-        log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
+        folder.log.append("recording_failed", {"error": type(err).__name__, "why": str(err)})
 
 
-def _files(order: Order) -> dict[Path, dict[str, Path]]:
-    """The files of every recording, by format."""
-    names = result_names(order.recordings, order.output, order.formats)
-    return {
-        path: {kind: order.output / f"{name}.{kind}" for kind in order.formats}
-        for path, name in names.items()
-    }
+def _say_stopped(stop: Stop, folder: JobFolder) -> None:
+    """Log why the run ends early, where it does."""
+    if stop.reason:
+        folder.log.append("run_stopped", {"why": stop.reason})
+    if stop.reason == CANCELLED:
+        folder.ledger.cancel()
 
 
-def _seal(order: Order, tally: Tally, log: RunLog) -> str:
+def _seal(order: Order, tally: Tally, folder: JobFolder) -> str:
     counts = {
         "finished": tally.finished,
         "given": len(order.recordings),
         "failed": len(tally.failures),
     }
-    return log.seal(counts, order.signer)
-
-
-def _shown(files: Mapping[str, Path]) -> Path:
-    return files.get("json") or next(iter(files.values()))
+    return folder.log.seal(counts, order.signer)

@@ -19,10 +19,9 @@ sound, the models and the options. Another model or another option is other work
 """
 
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +31,8 @@ from typing import Self
 import numpy as np
 
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
-from voiceman.errors import LedgerError, ResultNotWrittenError, VoicemanError
+from voiceman.errors import VoicemanError
+from voiceman_client.database import Database
 from voiceman_client.inputs import printable
 from voiceman_client.planning import Plan
 from voiceman_client.window_answer import WindowAnswer
@@ -42,7 +42,6 @@ LEDGER_NAME = "ledger.sqlite3"
 # SQLite keeps the last two beside the first while it is open.
 LEDGER_FILES = (LEDGER_NAME, f"{LEDGER_NAME}-wal", f"{LEDGER_NAME}-shm")
 _VERSION = 2
-_BUSY_S = 10.0  # another process may be reading or cleaning
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recordings (
@@ -59,6 +58,7 @@ CREATE TABLE IF NOT EXISTS recordings (
     changed_unix_s REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recordings_by_state ON recordings (state);
+CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plans (work TEXT PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS windows (
     work TEXT NOT NULL,
@@ -123,30 +123,19 @@ class Entry:
 class Ledger:
     """The ledger of a folder; a context manager. Threads may use it at the same time."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
         """Open it, or begin it.
 
         Args:
             path: of the database; None: it is kept in memory, for a run that need not resume.
+            read_only: change nothing, while a run may be writing; it must be there.
 
         Raises:
             LedgerError: the file is damaged, or of another version.
             ResultNotWrittenError: disk full, or no permission.
         """
-        self._path = path
-        self._lock = threading.Lock()
-        with self._naming():
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                path or ":memory:", _BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._database.row_factory = sqlite3.Row
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # A power cut may take nothing that counted as done.
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._check_version()
-            self._database.executescript(_SCHEMA)
+        self._path = None if read_only else path
+        self._database = Database(path, _SCHEMA, _VERSION, read_only=read_only)
 
     def __enter__(self) -> Self:
         return self
@@ -158,22 +147,22 @@ class Ledger:
 
     def close(self) -> None:
         """Close the database; one that no recording ever came into is removed."""
-        with self._lock:
-            try:
-                used = self._database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
-            except sqlite3.Error:  # a disk that fails; what is there stays
-                used = True
+        try:
+            with self._database.read() as database:
+                used = database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
+        except VoicemanError:  # a disk that fails; what is there stays
+            used = True
+        finally:
             self._database.close()
         if self._path and not used:
             with suppress(OSError):  # an empty one does no harm
-                for name in LEDGER_FILES:
-                    self._path.with_name(name).unlink(missing_ok=True)
+                remove_ledger(self._path.parent)
 
     def expect(self, paths: Sequence[Path]) -> None:
         """Say which recordings a run was given; those that were not finished are PENDING again."""
         now = time.time()
         rows = [(printable(path.absolute()), State.PENDING, now) for path in paths]
-        with self._change() as database:
+        with self._database.change() as database:
             database.executemany(
                 "INSERT INTO recordings (path, state, changed_unix_s) VALUES (?, ?, ?) "
                 "ON CONFLICT (path) DO UPDATE SET state = excluded.state, error = '', why = '', "
@@ -183,7 +172,7 @@ class Ledger:
 
     def entry(self, path: Path) -> Entry | None:
         """The recording; None: it was never given."""
-        with self._read() as database:
+        with self._database.read() as database:
             row = database.execute(
                 "SELECT * FROM recordings WHERE path = ?", (printable(path.absolute()),)
             ).fetchone()
@@ -191,13 +180,30 @@ class Ledger:
 
     def entries(self, *states: State) -> list[Entry]:
         """The recordings in these states (none named: in all), by path."""
-        with self._read() as database:
+        with self._database.read() as database:
             rows = database.execute("SELECT * FROM recordings ORDER BY path").fetchall()
         return [_entry(row) for row in rows if not states or row["state"] in states]
 
+    def answered(self) -> dict[str, int]:
+        """How many windows are answered and kept, by `Entry.work`."""
+        with self._database.read() as database:
+            rows = database.execute("SELECT work, count(*) FROM windows GROUP BY work").fetchall()
+        return {work: int(count) for work, count in rows}
+
+    def names(self) -> dict[str, str]:
+        """The name of every recording's results, by path as `printable` writes it."""
+        with self._database.read() as database:
+            return dict(tuple(row) for row in database.execute("SELECT path, name FROM names"))
+
+    def keep_names(self, names: Mapping[Path, str]) -> None:
+        """File the names of results, so that recordings keep them."""
+        rows = [(printable(path.absolute()), name) for path, name in names.items()]
+        with self._database.change() as database:
+            database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", rows)
+
     def counts(self) -> dict[State, int]:
         """How many recordings are in each state."""
-        with self._read() as database:
+        with self._database.read() as database:
             rows = database.execute("SELECT state, count(*) FROM recordings GROUP BY state")
             found = {State(state): int(count) for state, count in rows}
         return {state: found.get(state, 0) for state in State}
@@ -205,7 +211,7 @@ class Ledger:
     def begin(self, path: Path, *, sha256: str, made: str, work: str, duration_s: float) -> None:
         """A recording was decoded: STT. For the arguments see `Entry`."""
         name = printable(path.absolute())
-        with self._change() as database:
+        with self._database.change() as database:
             database.execute(
                 "INSERT INTO recordings (path, state, sha256, made, work, duration_s, windows, "
                 "attempts, changed_unix_s) VALUES (?, ?, ?, ?, ?, ?, 0, 1, ?) "
@@ -226,7 +232,7 @@ class Ledger:
 
     def plan(self, work: str) -> Plan | None:
         """What is to be heard; None: it is not known yet, or damaged."""
-        with self._read() as database:
+        with self._database.read() as database:
             row = database.execute("SELECT plan FROM plans WHERE work = ?", (work,)).fetchone()
         try:
             return Plan.from_json(row["plan"]) if row else None
@@ -236,7 +242,7 @@ class Ledger:
     def keep_plan(self, path: Path, work: str, plan: Plan) -> None:
         """File what is to be heard of a recording."""
         windows = sum(len(part.spans) for part in plan.channels)
-        with self._change() as database:
+        with self._database.change() as database:
             database.execute("INSERT OR REPLACE INTO plans VALUES (?, ?)", (work, plan.to_json()))
             database.execute(
                 "UPDATE recordings SET windows = ?, changed_unix_s = ? WHERE path = ?",
@@ -245,7 +251,7 @@ class Ledger:
 
     def answers(self, work: str) -> dict[tuple[int | None, Span], WindowAnswer]:
         """The windows that were answered, by channel and span."""
-        with self._read() as database:
+        with self._database.read() as database:
             rows = database.execute("SELECT * FROM windows WHERE work = ?", (work,)).fetchall()
         return {_window(row): _answer(row) for row in rows}
 
@@ -261,7 +267,7 @@ class Ledger:
         Returns:
             Channels and spans of the windows whose answers are forgotten.
         """
-        with self._change() as database:
+        with self._database.change() as database:
             rows = database.execute("SELECT * FROM windows WHERE work = ?", (work,)).fetchall()
             doubtful = [row for row in rows if not (_is_whole(row) and is_logged(row["sha256"]))]
             database.executemany(
@@ -280,7 +286,7 @@ class Ledger:
         """
         key = (work, _MIXDOWN if channel is None else channel, span.start, span.end)
         sha256 = answer.sha256(work, channel, span)
-        with self._change() as database:
+        with self._database.change() as database:
             done = database.execute(
                 "INSERT OR IGNORE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*key, answer.evidence, answer.embedding_bytes, sha256),
@@ -289,18 +295,18 @@ class Ledger:
 
     def fact(self, name: str) -> str | None:
         """Something said about the job."""
-        with self._read() as database:
+        with self._database.read() as database:
             row = database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row["value"] if row else None
 
     def state_fact(self, facts: Mapping[str, str]) -> None:
         """Say something about the job, in place of what was said under these names before."""
-        with self._change() as database:
+        with self._database.change() as database:
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def cancel(self) -> int:
         """Take back every recording that is not done; returns how many."""
-        with self._change() as database:
+        with self._database.change() as database:
             done = database.execute(
                 "UPDATE recordings SET state = ?, changed_unix_s = ? WHERE state NOT IN (?, ?, ?)",
                 (State.CANCELLED, time.time(), *FINAL),
@@ -309,7 +315,7 @@ class Ledger:
 
     def clean(self) -> int:
         """Forget the answers about recordings that are done; returns how many windows."""
-        with self._change() as database:
+        with self._database.change() as database:
             database.execute(
                 "DELETE FROM plans WHERE work NOT IN "
                 "(SELECT work FROM recordings WHERE state != 'COMPLETED')"
@@ -318,64 +324,23 @@ class Ledger:
                 "DELETE FROM windows WHERE work NOT IN "
                 "(SELECT work FROM recordings WHERE state != 'COMPLETED')"
             )
-        with self._naming(), self._lock:
-            self._database.execute("VACUUM")
+        with self._database.read() as database:
+            database.execute("VACUUM")
         return done.rowcount
 
     def _set(self, path: Path, state: State, error: str, why: str) -> None:
-        with self._change() as database:
+        with self._database.change() as database:
             database.execute(
                 "UPDATE recordings SET state = ?, error = ?, why = ?, changed_unix_s = ? "
                 "WHERE path = ?",
                 (state, error, why, time.time(), printable(path.absolute())),
             )
 
-    def _check_version(self) -> None:
-        found = int(self._database.execute("PRAGMA user_version").fetchone()[0])
-        if found not in (0, _VERSION):
-            raise LedgerError(
-                f"{self._path}: of version {found}, this voiceman knows {_VERSION}; give another "
-                "--output"
-            )
-        self._database.execute(f"PRAGMA user_version = {_VERSION}")
 
-    @contextmanager
-    def _read(self) -> Generator[sqlite3.Connection]:
-        with self._naming(), self._lock:
-            yield self._database
-
-    @contextmanager
-    def _change(self) -> Generator[sqlite3.Connection]:
-        """A transaction: all of it happens, or nothing."""
-        with self._naming(), self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _naming(self) -> Generator[None]:
-        """Errors of the database and of the disk below it, in our own words."""
-        try:
-            yield
-        except sqlite3.OperationalError as err:  # full, read-only, an error of the disk, locked
-            raise ResultNotWrittenError(
-                f"{self._path}: the ledger cannot be written ({err}); make room, or give another "
-                "--output"
-            ) from err
-        except sqlite3.DatabaseError as err:
-            raise LedgerError(
-                f"{self._path}: the ledger is damaged ({err}); remove it, finished results stay "
-                "as they are"
-            ) from err
-        except OSError as err:
-            raise ResultNotWrittenError(
-                f"{self._path}: {err.strerror}; give another --output"
-            ) from err
+def remove_ledger(folder: Path) -> None:
+    """Remove the ledger of a folder; nobody may have it open. Raises OSError."""
+    for name in LEDGER_FILES:
+        folder.joinpath(name).unlink(missing_ok=True)
 
 
 def _window(row: sqlite3.Row) -> tuple[int | None, Span]:

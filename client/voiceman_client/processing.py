@@ -132,13 +132,15 @@ class Processing:
         if kept.cache:
             weights = ServerWeights(server, limits.timeout_s)
             self._recall = Recall(kept.cache, weights, asked.made, asked.options)
+        self._filing: set[asyncio.Future[Heard]] = set()
         self._pieces = asyncio.Semaphore(limits.workers)
         self._decoders = DecoderPool(
             limits.workers, limits=limits.decode, cores=read_cores(), denoised=asked.options.denoise
         )
 
     async def close(self) -> None:
-        """End the decoders."""
+        """File the answers that are there, and end the decoders."""
+        await asyncio.gather(*self._filing, return_exceptions=True)
         await self._decoders.close()
 
     async def is_done(self, path: Path) -> bool:
@@ -214,7 +216,7 @@ class Processing:
                 async with self._flight.window(window.span.seconds):
                     self._intake.sent(ticket)
                     answer = await hear(self._server, window, self._asked.options, *self._how)
-                heard = await asyncio.to_thread(keep, window, answer)
+                heard = await self._file(partial(keep, window, answer))
             else:
                 self._intake.sent(ticket)
                 heard = heard_in(window, answer)
@@ -275,6 +277,13 @@ class Processing:
         for channel, span in await asyncio.to_thread(ledger.forget_doubtful, work, is_logged):
             note("answer_doubted", channel=channel, start=span.start_s, end=span.end_s)
         return await asyncio.to_thread(ledger.answers, work)
+
+    async def _file(self, keep: Callable[[], Heard]) -> Heard:
+        """File an answer, also where the run is ended meanwhile."""
+        filing = asyncio.ensure_future(asyncio.to_thread(keep))
+        self._filing.add(filing)
+        filing.add_done_callback(self._filing.discard)
+        return await asyncio.shield(filing)
 
     async def _sum_up(self, heard: Sequence[Heard], planned: Plan) -> Answers:
         turns = tuple(planned.local_turns())

@@ -3,7 +3,8 @@
 `run_log.jsonl` is only ever appended to; `voiceman_client.chain` says how its lines hold together.
 The events:
 
-    run_started          version, options, server and models (versions, hashes of configurations)
+    run_started          version, options, layout, server and models (versions, hashes of
+                         configurations)
     decoded              file, SHA-256 of it and of the decoded sound
     speech_found         file, number of its windows, SHA-256 of where they are
     window_answered      file, channel, start and end in seconds, SHA-256 of the evidence, and of
@@ -14,6 +15,9 @@ The events:
     result_written       provenance as in the result, size and SHA-256 of every file written
     performance_written  size and SHA-256 of the files of the performance report
     recording_failed     file or argument, why, and SHA-256 where the file itself is the reason
+    summary_written      the job's summary: size and SHA-256
+    file_removed         name of a file that does not hold any more
+    run_stopped          why the run ends before it is done
     run_finished         counts, and every file of the folder with size and SHA-256: the seal
     run_signed           public key and signature of the seal (Ed25519)
     torn_line_removed    what a crash left of a line: its size and SHA-256
@@ -29,9 +33,10 @@ chain protects the ledger too, which changes as runs go on and which no seal lis
 import fcntl
 import hashlib
 import os
+import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,13 +45,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voiceman.errors import ResultNotWrittenError, RunLogError, VoicemanError
 from voiceman_client.chain import Line, read_chain, write_line
+from voiceman_client.layout import COMPLETED, FAILED
 from voiceman_client.writers import TEMPORARY_PREFIX, Written
 
 if TYPE_CHECKING:  # only who signs needs the package cryptography
     from voiceman_client.signing import Signer
 
 LOG_NAME = "run_log.jsonl"
-OUTPUT_EVENTS = ("result_written", "performance_written")  # that name files
+# The hash of an answer or a plan in a line as bytes; inside a string its quotes were escaped.
+_HASH = re.compile(
+    rb'^\{"sequence":\d+,"time":"[^"]*","event":"(?:window_answered|speech_found)",'
+    rb'.*"(?:answer|plan)_sha256":"([^"\\]+)"',
+    re.MULTILINE,
+)
 SEALS = ("run_finished", "run_signed")  # events that a folder may rest after
 
 
@@ -124,20 +135,11 @@ class RunLog:
                 ) from err
             self._size += len(content)
             self._next, self._previous = line.sequence + 1, line.sha256
-            self._known |= _hashes_in(line)
+            self._known |= _hashes_in(content)
             return line
 
-    def written(self, provenance: Mapping[str, Any], files: Sequence[Written]) -> None:
-        """Say that the files of a result were written; see `append` for errors."""
-        self._outputs_written("result_written", {"provenance": provenance}, files)
-
-    def performance_written(self, files: Sequence[Written]) -> None:
-        """Say that the report about a run was written; see `append` for errors."""
-        self._outputs_written("performance_written", {}, files)
-
-    def _outputs_written(
-        self, event: str, facts: Mapping[str, Any], files: Sequence[Written]
-    ) -> None:
+    def written(self, event: str, facts: Mapping[str, Any], files: Sequence[Written]) -> None:
+        """Say that files were written, and why; see `append` for errors."""
         outputs = {
             os.path.relpath(file.path, self._folder): {
                 "size_bytes": file.size_bytes,
@@ -147,6 +149,22 @@ class RunLog:
         }
         self.append(event, {**facts, "outputs": outputs})
         self._outputs |= outputs
+
+    def remove(self, path: Path) -> None:
+        """Remove a file that was written, if it was; see `append` for errors."""
+        if not self.wrote(path):
+            return
+        name = os.path.relpath(path, self._folder)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as err:
+            raise ResultNotWrittenError(f"{path}: cannot be removed ({err.strerror})") from err
+        self.append("file_removed", {"name": name})
+        del self._outputs[name]
+
+    def wrote(self, path: Path) -> bool:
+        """Whether the log says that a file was written, and not that it was removed."""
+        return os.path.relpath(path, self._folder) in self._outputs
 
     def knows(self, sha256: str) -> bool:
         """Whether a line says this hash of an answer (`window_answered`) or of a plan."""
@@ -184,54 +202,104 @@ class RunLog:
             os.ftruncate(self._file, self._size)
 
     def _claim(self) -> None:
-        busy = RunLogError(
-            f"{self.path}: another run writes into this folder; wait, or give another --output"
-        )
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise busy from err
-        except OSError:  # a file system without locks
-            return
+        _lock(self._file, self.path)
         # A run that came to nothing may have removed its log since it was opened here.
         if not self.path.exists() or not self.path.samefile(f"/dev/fd/{self._file}"):
-            raise busy
+            raise _busy(self.path)
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
-        chain = read_chain(self.path.read_bytes())
+        content = self.path.read_bytes()
+        chain = read_chain(content, _is_about_files)
         if chain.breaks:
             raise RunLogError(
                 f"{self.path}: {chain.breaks[0]}; keep this folder as it is, see "
                 "`voiceman-client verify`, and give another --output"
             )
         self._size = self.path.stat().st_size - len(chain.torn)
-        self._next, self._previous = len(chain.lines), chain.last
+        self._next, self._previous = chain.count, chain.last
         self._outputs = outputs_of(chain.lines)
-        self._known: set[str] = set().union(*map(_hashes_in, chain.lines))
+        self._known = _hashes_in(content[: self._size])
         if chain.torn:
             os.ftruncate(self._file, self._size)
             digest = hashlib.sha256(chain.torn).hexdigest()
             self.append("torn_line_removed", {"size_bytes": len(chain.torn), "sha256": digest})
-        for half in sorted(self._folder.glob(f"{TEMPORARY_PREFIX}*")):
+        for half in half_files(self._folder):
             half.unlink()
-            self.append("half_file_removed", {"name": half.name})
+            self.append("half_file_removed", {"name": os.path.relpath(half, self._folder)})
+
+
+def _is_about_files(line: bytes) -> bool:
+    """Whether a line of a log may say that a file was written or removed."""
+    return b'"outputs":' in line or b'"file_removed"' in line
+
+
+def half_files(folder: Path) -> list[Path]:
+    """What writing left unfinished, in a folder and in those that a job has inside it."""
+    return sorted(
+        path
+        for part in ("", COMPLETED, FAILED)
+        for path in (folder / part).glob(f"{TEMPORARY_PREFIX}*")
+    )
 
 
 def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
     """Size and SHA-256 of every file that the lines say was written, as it was last."""
-    return {
-        name: facts
-        for line in lines
-        if line.event in OUTPUT_EVENTS
-        for name, facts in line.facts["outputs"].items()
-    }
+    found: dict[str, Any] = {}
+    for line in lines:
+        if line.event == "file_removed":
+            found.pop(line.facts["name"], None)
+        elif line.event != "run_finished":  # which says again what was written
+            found |= line.facts.get("outputs", {})
+    return found
 
 
-def _hashes_in(line: Line) -> set[str]:
-    names = {"window_answered": "answer_sha256", "speech_found": "plan_sha256"}
-    found = line.facts.get(names.get(line.event, ""))
-    return {found} if isinstance(found, str) else set()
+def is_in_use(folder: Path) -> bool:
+    """Whether a run is writing into a folder."""
+    path = folder / LOG_NAME
+    try:
+        with path.open("rb") as log:
+            _lock(log.fileno(), path, fcntl.LOCK_SH)
+    except RunLogError:
+        return True
+    except OSError:  # no log
+        pass
+    return False
+
+
+@contextmanager
+def claimed(folder: Path) -> Generator[None]:
+    """Keep runs out of a folder; where nothing was logged yet there is nothing to keep them from.
+
+    Raises:
+        RunLogError: one is writing into it.
+    """
+    path = folder / LOG_NAME
+    with ExitStack() as opened:
+        with suppress(OSError):  # no log, or nobody may read it
+            log = opened.enter_context(path.open("rb"))
+            _lock(log.fileno(), path)
+        yield
+
+
+def _lock(file: int, path: Path, kind: int = fcntl.LOCK_EX) -> None:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        raise _busy(path) from err
+    except OSError:  # a file system without locks
+        pass
+
+
+def _busy(path: Path) -> RunLogError:
+    return RunLogError(
+        f"{path}: another run writes into this folder; wait, or give another --output"
+    )
+
+
+def _hashes_in(lines: bytes) -> set[str]:
+    """Of the answers and plans in lines that are whole."""
+    return {found.decode() for found in _HASH.findall(lines)}
 
 
 def _write(file: int, content: bytes) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
+from voiceman.errors import ResultNotWrittenError
 from voiceman_client.curve import Point, Spread
 from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.run_log import RunLog
@@ -116,11 +117,15 @@ def write_performance(
         written.append(write_whole(folder / f"{PERFORMANCE_NAME}.json", content.encode()))
         if page := _page(found, course.languages):
             written.append(write_whole(folder / f"{PERFORMANCE_NAME}.html", page.encode()))
+    except ResultNotWrittenError as err:
+        log.warning("%s: the performance report is not complete; the results are (%s)", folder, err)
     except Exception:
         log.exception("%s: the performance report is not complete; the results are", folder)
     try:
         if written:
-            log_of_run.performance_written(written)
+            log_of_run.written("performance_written", {}, written)
+    except ResultNotWrittenError as err:
+        log.warning("%s: the log lacks the performance report (%s)", folder, err)
     except Exception:
         log.exception("%s: the log lacks the performance report; the results are there", folder)
     return [file.path for file in written]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,12 +12,18 @@ import numpy as np
 from tritonclient.utils import InferenceServerException
 
 from voiceman.contracts import MODELS, Model
-from voiceman.errors import InvalidRequestError, ServerError, ServerNotReadyError
+from voiceman.errors import (
+    InvalidRequestError,
+    ServerError,
+    ServerNotReadyError,
+    ServerUnreachableError,
+)
 from voiceman_client.transport import Arrays, Server, to_error, to_tensors
 
 T = TypeVar("T")
 
 _METADATA_TIMEOUT_S = 10.0
+_LOOK_EVERY_S = 1.0
 _CANARY_SAMPLES = 16_000  # 1 s, as in the models' warm-up
 
 
@@ -113,6 +120,28 @@ def require_ready(server: Server) -> None:
             f"{server.address}: not ready: {', '.join(missing)}; wait until voiceman-server says "
             "ready, or see `voiceman-client health`"
         )
+
+
+def wait_until_ready(server: Server, timeout_s: float) -> None:
+    """Wait until the models are loaded and each has answered a canary.
+
+    Raises:
+        ServerUnreachableError: nobody answered until the time was over.
+        ServerNotReadyError: names the models that were not ready, or do not answer.
+    """
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            require_ready(server)
+            break
+        except (ServerUnreachableError, ServerNotReadyError):
+            if time.monotonic() + _LOOK_EVERY_S >= until_s:
+                raise
+        time.sleep(_LOOK_EVERY_S)
+    broken = find_broken_models(server, max(_LOOK_EVERY_S, until_s - time.monotonic()))
+    if broken:
+        reasons = "; ".join(f"{name}: {why}" for name, why in broken.items())
+        raise ServerNotReadyError(f"{server.address}: not all models answer: {reasons}")
 
 
 def _is_ready(server: Server, model: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from voiceman.errors import RecordingError, VoicemanError
 from voiceman_client.admission import InFlight
@@ -29,6 +30,8 @@ from voiceman_client.transport import Server
 from voiceman_client.vitals import Observed, Readings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SLOTS = 8  # of the server's engine, where nobody says: the shipped configuration
 
@@ -84,6 +87,7 @@ class Submission:
         *,
         kept: Kept | None = None,
         watched: Watched | None = None,
+        stop: asyncio.Event | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -94,6 +98,7 @@ class Submission:
             show: called with progress.
             kept: what outlives the run.
             watched: what it looks at.
+            stop: ends the run early, once it is set.
         """
         self._server = server
         self._asked = asked
@@ -101,6 +106,7 @@ class Submission:
         self._show = show
         self._kept = kept or Kept()
         self._watched = watched or Watched()
+        self._stop = stop or asyncio.Event()
         self.flight = InFlight(limits.in_flight)
         self.intake = Intake(0, limits.workers)
         self.steering = Steering(self.flight, Bounds(limits.in_flight), self._sense)
@@ -129,6 +135,8 @@ class Submission:
     async def run(self, paths: Sequence[Path]) -> AsyncGenerator[Outcome, None]:
         """The outcomes, each as soon as its recording is finished; close it with `aclose`.
 
+        Whatever ends it, answers that are there by then are filed.
+
         Raises:
             ConfigurationError: the temperature must be watched, and cannot be.
             ResultNotWrittenError: the ledger cannot be written.
@@ -136,12 +144,13 @@ class Submission:
         await asyncio.to_thread(self._kept.ledger.expect, paths)
         self.intake = Intake(len(paths), self._limits.workers)
         finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[Any]] = set()
 
-        def start(coroutine: Coroutine[None, None, None]) -> None:
+        def start(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
             task = asyncio.create_task(coroutine)
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+            return task
 
         async def finish(processing: Processing, path: Path, ticket: int) -> None:
             outcome = await self._outcome(processing, path, ticket)
@@ -154,9 +163,14 @@ class Submission:
 
         async with self._watching(), self._processing() as processing:
             start(feed(processing))
+            stopped = start(self._stop.wait())
             try:
                 for _ in paths:
-                    yield await finished.get()
+                    following = start(finished.get())
+                    await asyncio.wait((following, stopped), return_when=asyncio.FIRST_COMPLETED)
+                    if not following.done():
+                        break
+                    yield following.result()
             finally:
                 for task in tuple(tasks):
                     task.cancel()

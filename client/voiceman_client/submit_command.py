@@ -2,39 +2,30 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 import click
+from click.core import ParameterSource
 
-from voiceman.errors import (
-    ConfigurationError,
-    InvalidRequestError,
-    VoicemanError,
-)
+from voiceman.errors import InvalidRequestError
+from voiceman_client.at_terminal import read_signer, run, sign_option
 from voiceman_client.cache_commands import cache_size_option
-from voiceman_client.cache_size import open_cache
 from voiceman_client.channels import CHANNEL_MODES
-from voiceman_client.command_line import exit_code, server_option
+from voiceman_client.command_line import server_option
 from voiceman_client.cores import read_cores
-from voiceman_client.dashboard import Dashboard
-from voiceman_client.heat import HeatSettings, Policy
-from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
+from voiceman_client.heat import Policy
+from voiceman_client.incoming import waiting
 from voiceman_client.inputs import find_recordings
-from voiceman_client.job import Order, Tally, carry_out
+from voiceman_client.layout import Layout
 from voiceman_client.names_parameter import Names
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
+from voiceman_client.order import Means, Order
 from voiceman_client.own_metrics import PageAddress
-from voiceman_client.sensors import choose_sensor
-from voiceman_client.server_load import MetricsPage, metrics_address
-from voiceman_client.submit import Watched
 from voiceman_client.writers import FORMATS
-
-if TYPE_CHECKING:
-    from voiceman_client.signing import Signer
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
 @server_option
 @click.option(
     "-o",
@@ -45,6 +36,13 @@ if TYPE_CHECKING:
     show_default=True,
     show_envvar=True,
     help="Folder for the results; made when missing.",
+)
+@click.option(
+    "--job",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="In place of -o: a folder with incoming/, processing/, completed/ and failed/. Every PATH "
+    "is linked into DIR/incoming; without PATH, all that is there is submitted.",
 )
 @click.option(
     "--format",
@@ -85,12 +83,12 @@ if TYPE_CHECKING:
 @click.option("--max-speakers", type=click.IntRange(1), help="Most speakers.")
 @click.option(
     "--patterns",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
     help="File of crime-language patterns on top of the server's own; see `patterns check`.",
 )
 @click.option(
     "--voices",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
     help="File of enrolled voices to compare the speakers with; see `enroll`.",
 )
 @click.option(
@@ -163,13 +161,7 @@ if TYPE_CHECKING:
     help="Without a temperature to believe: work as if it were hot, at full speed, or not at all.",
 )
 @cache_size_option
-@click.option(
-    "--sign",
-    "key",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="KEY",
-    help="Private key to sign the run with; see `keygen`.",
-)
+@sign_option
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
@@ -192,6 +184,7 @@ def submit(
     paths: tuple[str, ...],
     server: str,
     output: Path,
+    job: Path | None,
     formats: tuple[str, ...],
     key: Path | None,
     in_flight: int,
@@ -210,59 +203,37 @@ def submit(
 
     PATH is a file, a folder (searched to any depth), a glob pattern, or - for a list of paths
     on standard input, one per line. Prints the path of each result as soon as it is written.
-    Every step goes into run_log.jsonl in the output folder; see `verify`.
+    Every step goes into run_log.jsonl in the output folder; see `verify`. A run that ended early,
+    in whatever way, goes on where it was when it is submitted again.
     """
-    _check(options)
-    signer = _signer(key) if key else None
-    recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
-    tally = Tally()
-    try:
-        order = Order(
-            recordings,
-            missing,
-            output,
-            formats,
-            server,
-            Limits(in_flight, workers, timeout_s, away_s),
-            options,
-            Watched(
-                choose_sensor(heat_sensor, server),
-                HeatSettings(policy=heat_policy),
-                output / TEMPERATURE_LOG,
-                MetricsPage(metrics or metrics_address(server)),
-            ),
-            open_cache(cache_size_gb),
-            signer,
-            PageAddress(metrics_port, metrics_host),
-        )
-        with Dashboard() as display:
-            carry_out(order, display, _print_path, tally)
-    except ConfigurationError as err:
-        raise click.UsageError(str(err)) from err
-    except VoicemanError as err:
-        tally.failures.append(err)
-        click.echo(f"failed: {err}", err=True)
-    if unfinished := len(recordings) - tally.finished:
-        click.echo(f"{unfinished} recordings were not finished; submit them again", err=True)
-    context.exit(exit_code(tally.failures))
+    _check(context, options, paths, job)
+    signer = read_signer(key)
+    if paths or job is None:
+        recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
+    else:
+        recordings, missing = waiting(job)
+    order = Order(
+        recordings,
+        missing,
+        Layout.job(job, formats) if job else Layout.flat(output, formats),
+        server,
+        Limits(in_flight, workers, timeout_s, away_s),
+        options,
+        signer,
+        Means(heat_sensor, heat_policy, metrics, cache_size_gb),
+        PageAddress(metrics_port, metrics_host),
+    )
+    run(context, order)
 
 
-def _check(options: OptionValues) -> None:
+def _check(
+    context: click.Context, options: OptionValues, paths: tuple[str, ...], job: Path | None
+) -> None:
+    if job and context.get_parameter_source("output") == ParameterSource.COMMANDLINE:
+        raise click.UsageError("give --output or --job, and not both")
+    if not paths and job is None:
+        raise click.UsageError("Missing argument 'PATH...'.")
     try:
         SubmitOptions(**options)
     except InvalidRequestError as err:
         raise click.UsageError(str(err)) from err
-
-
-def _signer(key: Path) -> "Signer":
-    try:
-        from voiceman_client.signing import Signer  # noqa: PLC0415  # needs cryptography
-
-        return Signer(key)
-    except ConfigurationError as err:
-        raise click.UsageError(str(err)) from err
-
-
-def _print_path(path: Path) -> None:
-    sys.stdout.write(f"{path}\n")  # not click.echo: the bar gives way to sys.stdout only
-    sys.stdout.flush()

@@ -48,6 +48,13 @@ def to_json(result: Result) -> str:
     return json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
+def to_transcript(result: Result) -> str:
+    """What WhisperX's JSON has, and where it comes from."""
+    names = ("language", "segments", "word_segments", "provenance")
+    part = {name: result[name] for name in names}
+    return json.dumps(part, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
 def to_srt(result: Result) -> str:
     """SubRip with the speaker in square brackets."""
     return "".join(
@@ -89,15 +96,19 @@ FORMATS: dict[str, Callable[[Result], str]] = {
 }
 
 
+# What else can be written of a result, in layouts that have a place for it.
+WRITERS = FORMATS | {"transcript": to_transcript}
+
+
 def write_result(result: Result, path: Path, kind: str) -> Written:
-    """Write a result in one of `FORMATS`; the file appears complete or not at all.
+    """Write a result in one of `WRITERS`; the file appears complete or not at all.
 
     Raises:
         ResultNotWrittenError: the disk is full, no permission, or the result holds what the
             format cannot; names the file.
     """
     try:
-        content = FORMATS[kind](result).encode()
+        content = WRITERS[kind](result).encode()
     except ValueError as err:  # not a finite number, or half of a surrogate pair
         raise ResultNotWrittenError(f"{path}: the result cannot be {kind} ({err})") from err
     return write_whole(path, content)

@@ -8,12 +8,13 @@ from pathlib import Path
 from voiceman.errors import ResultUnreadableError
 from voiceman.evidence import RESULT_SCHEMA
 from voiceman_client.documents import Document, read_json, result_in, shown
+from voiceman_client.layout import COMPLETED, FAILED, RESULT_SUFFIX, SUMMARY_NAME
 from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.report.failures import ERROR_SUFFIX, Failure, told_by_error_file
 from voiceman_client.report.view import CategoryCount, View, reason_of_score
 from voiceman_client.vitals_file import VITALS_NAME
 
-_OF_THE_RUN = {f"{PERFORMANCE_NAME}.json", VITALS_NAME}
+_OF_THE_RUN = {f"{PERFORMANCE_NAME}.json", SUMMARY_NAME, VITALS_NAME}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Case:
 
 
 def json_files(folder: Path) -> list[Path]:
-    """Every `*.json` of a folder, not of those inside it, by name.
+    """Every `*.json` of a folder that may be a result or tell a failure, by name.
+
+    Folders inside it are left out, but for those that a job has.
 
     What a run says of itself is left out.
 
@@ -85,11 +88,10 @@ def json_files(folder: Path) -> list[Path]:
         ResultUnreadableError: the folder cannot be listed.
     """
     try:
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix == ".json" and path.name not in _OF_THE_RUN
-        )
+        found = [path for path in folder.iterdir() if path.suffix == ".json"]
+        for part, suffix in ((COMPLETED, RESULT_SUFFIX), (FAILED, ERROR_SUFFIX)):
+            found += (folder / part).glob(f"*{suffix}")
+        return sorted(path for path in found if path.name not in _OF_THE_RUN)
     except OSError as err:
         raise ResultUnreadableError(f"{folder}: cannot be listed ({err.strerror})") from err
 

@@ -68,6 +68,17 @@ class Maker:
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err
 
+    def write(self, result: Path, report: Path) -> None:
+        """Write the report of a result to a path whose suffix is one of the formats.
+
+        Raises:
+            ConfigurationError: a PDF is wanted and there is no font for it.
+            ResultUnreadableError: it is no result by the schema; names it.
+            ResultNotWrittenError: disk full, or no permission.
+        """
+        for _ in self._write(checked_view(read_result(result)), report.parent, report.stem):
+            pass
+
     def of_case(self, folder: Path, output: Path) -> Iterator[Outcome]:
         """Write the reports of the results in a folder, and the one over all of them.
 
@@ -98,6 +109,7 @@ class Maker:
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 failures.append(failure(path.name, str(err)))
                 yield err
+        failures = list(dict.fromkeys(failures))  # the log and an error file tell the same
         case = Case(folder.absolute(), ranked(entries), failures, others)
         yield from self._write_case(case, output, names.values())
 

@@ -24,16 +24,19 @@ from test_result import MADE
 from test_submit_flow import FakeServer
 
 from voiceman_client import client as client_module
-from voiceman_client import processing, submit_command
+from voiceman_client import order, processing
 from voiceman_client.cli import main
 from voiceman_client.client import Client
 from voiceman_client.decode import decode
 from voiceman_client.integrity import verify
+from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.ledger import LEDGER_NAME
+from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.reading import Reading
 
 ERRORS = (errno.ENOSPC, errno.EIO)
 RESULTS = {".json", ".srt", ".vtt", ".txt"}
+OF_THE_RUN = {f"{PERFORMANCE_NAME}.json", SUMMARY_NAME}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def stand_in():
     client_module.require_ready = lambda server: None
     Client._made = lambda *_: MADE
     processing.DecoderPool = Decoders
-    submit_command.choose_sensor = lambda wanted, server: Thermometer()
+    order.choose_sensor = lambda wanted, server: Thermometer()
 
 
 def _server():
@@ -124,11 +127,11 @@ def run(faults, base, recordings, fault, *, cached, output):
 
 
 def snapshot(folder):
-    """The results, byte for byte."""
+    """The results, byte for byte; not what a run says of itself, which tells the time."""
     return {
         path.name: path.read_bytes()
         for path in folder.rglob("*")
-        if path.suffix in RESULTS and not path.name.startswith(".")
+        if path.suffix in RESULTS and not path.name.startswith(".") and path.name not in OF_THE_RUN
     }
 
 

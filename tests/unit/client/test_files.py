@@ -9,6 +9,7 @@ import pytest
 from voiceman.errors import ResultNotWrittenError
 from voiceman.manifest import sha256_of
 from voiceman_client.inputs import find_recordings, printable
+from voiceman_client.layout import Layout
 from voiceman_client.naming import result_names
 from voiceman_client.writers import write_result
 
@@ -58,11 +59,11 @@ def test_brackets_in_a_file_name_are_not_a_pattern(calls):
 
 def test_equal_stems_get_names_of_their_own(calls):
     paths = [calls / "x/call.wav", calls / "y/Call.m4a", calls / "other.wav"]
-    names = result_names(paths, calls)
+    names = result_names(paths, Layout.flat(calls))
     assert len(set(names.values())) == 3
     assert names[paths[2]] == "other"
     assert names[paths[0]].startswith("call-")
-    assert result_names(paths[:2], calls) == {path: names[path] for path in paths[:2]}
+    assert result_names(paths[:2], Layout.flat(calls)) == {path: names[path] for path in paths[:2]}
 
 
 def test_a_result_of_another_recording_is_not_overwritten(calls):
@@ -73,7 +74,7 @@ def test_a_result_of_another_recording_is_not_overwritten(calls):
 
 
 def name_of(path, folder, *formats):
-    return result_names([path], folder, formats or ("json",))[path]
+    return result_names([path], Layout.flat(folder, formats or ("json",)))[path]
 
 
 def test_equal_relative_paths_from_two_folders_are_two_recordings(calls, monkeypatch):
@@ -98,7 +99,7 @@ def test_a_file_that_nobody_vouches_for_is_not_overwritten(calls):
 
 def test_long_stems_are_cut_to_what_a_file_system_takes(calls):
     paths = [calls / f"{'가' * 83}{end}.wav" for end in "ab"]
-    names = result_names(paths, calls)
+    names = result_names(paths, Layout.flat(calls))
     assert len(set(names.values())) == 2
     for name in names.values():
         write_result({"segments": []}, calls / f"{name}.json", "json")

@@ -28,10 +28,10 @@ def events(folder):
 
 def test_an_untouched_run_is_intact(results):
     report = verify(results)
-    assert (report.findings, report.unsealed, report.files) == ((), "", 14)
+    assert (report.findings, report.unsealed, report.files) == ((), "", 15)
     done = command("verify", results)
     assert done.exit_code == 0
-    assert done.output.startswith(f"{results}: intact, 14 files, ")
+    assert done.output.startswith(f"{results}: intact, 15 files, ")
 
 
 def test_every_step_of_the_run_is_in_the_log(results, recordings):
@@ -45,7 +45,7 @@ def test_every_step_of_the_run_is_in_the_log(results, recordings):
 
 def test_a_hundred_random_single_byte_changes_are_all_found(results):
     paths = sorted(path for path in results.iterdir() if path.name not in LEDGER_FILES)
-    assert len(paths) == 15
+    assert len(paths) == 16
     draw = random.Random(20261121)
     for _ in range(SINGLE_BYTE_CHANGES):
         path = draw.choice(paths)
@@ -66,6 +66,18 @@ def test_every_byte_of_the_log_counts(results):
         log.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         assert LOG_NAME in findings(results), at
     log.write_bytes(content)
+
+
+def test_lines_that_nobody_wants_are_checked_as_well(results):
+    content = (results / LOG_NAME).read_bytes()
+    whole, skimmed = read_chain(content), read_chain(content, lambda line: b'"outputs":' in line)
+    assert (skimmed.breaks, skimmed.count, skimmed.last) == ((), len(whole.lines), whole.last)
+    assert {line.event for line in skimmed.lines} == {
+        *("result_written", "summary_written", "performance_written", "run_finished")
+    }
+    for at in range(0, len(content) - 1, 7):
+        changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        assert read_chain(changed, lambda _: False).breaks == read_chain(changed).breaks, at
 
 
 def test_a_changed_file_is_named_with_both_hashes(results):
@@ -140,7 +152,7 @@ def test_a_log_that_is_gone_leaves_nothing_vouched_for(results):
     (results / LOG_NAME).unlink()
     found = findings(results)
     assert "No such file" in found[LOG_NAME]
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 def test_a_torn_line_is_found_and_the_next_run_goes_on(results, recordings):
@@ -168,7 +180,7 @@ def test_a_second_run_continues_the_chain(server, results, recordings, tmp_path)
     done = command("submit", recordings[1], new, "-o", results)
     assert done.exit_code == 0
     second = verify(results)
-    assert (second.findings, second.files) == ((), 15)
+    assert (second.findings, second.files) == ((), 16)
     assert f"seal: {second.seal}" in done.stderr
     assert findings(results, seal=first.seal) == {}
     assert events(results).count("run_finished") == 2

@@ -33,7 +33,8 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "call.json").write_text(json.dumps(result), encoding="utf-8")
     (tmp_path / "quiet.json").write_text(json.dumps(without_speech()), encoding="utf-8")
     (tmp_path / "gone_error.json").write_text('{"file": "gone.m4a", "error": "no sound track"}')
-    (tmp_path / "job_summary.json").write_text('{"done": 2}')
+    (tmp_path / "settings.json").write_text('{"done": 2}')
+    (tmp_path / "job_summary.json").write_text('{"counts": {}}')
     (tmp_path / "half.json").write_text('{"schema": "voiceman.res')
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -110,11 +111,12 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
     for text in (
         "no sound track",
         "half.json",
-        "job_summary.json",
+        "settings.json",
         "Threat",
         "unknown 2, Korean 1",
     ):
         assert text in page
+    assert "job_summary.json" not in page  # of the run, and no other kind of document
 
 
 def test_the_log_of_runs_tells_what_failed_and_was_not_done_later(folder):
