@@ -165,8 +165,7 @@ def carry_out(
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices, the patterns, the sensor, the size of the cache or the
-            address of the metrics cannot be used.
+        ConfigurationError: a file or setting that the order names cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
     stop = stop or Stop()
