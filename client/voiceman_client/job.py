@@ -6,7 +6,7 @@ The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`), t
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,8 +165,7 @@ def carry_out(
 
     Raises:
         ServerUnreachableError, ServerNotReadyError: nothing can be done now.
-        ConfigurationError: the voices, the patterns, the sensor, the size of the cache or the
-            address of the metrics cannot be used.
+        ConfigurationError: a file or setting that the order names cannot be used.
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
     stop = stop or Stop()
@@ -178,13 +177,7 @@ def carry_out(
     with (
         opened(order, display.say) as folder,
         served(order.own_metrics, telemetry.vitals),
-        Observer(
-            telemetry,
-            order.layout.folder,
-            display.show,
-            read=lambda: runs[0].readings() if runs else Readings(),
-            states=folder.ledger.counts,
-        ) as observer,
+        _observer(order, folder, display, telemetry, runs) as observer,
         Client(order.server, order.limits) as client,
         heeding_ledger(stop, folder.ledger),
         closing(
@@ -212,12 +205,34 @@ def carry_out(
         _say_stopped(stop, folder)
         write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
         observer.beat()
-        observed = runs[0].observed() if runs else None
-        for path in write_performance(
-            order.layout.folder, telemetry.course(), folder.log, observed
-        ):
-            display.say(f"performance: {path}")
+        _report(folder, display, telemetry, runs)
         display.say(f"seal: {_seal(order, tally, folder)}")
+
+
+def _observer(
+    order: Order,
+    folder: JobFolder,
+    display: Display,
+    telemetry: Telemetry,
+    runs: Sequence[Submission],
+) -> Observer:
+    return Observer(
+        telemetry,
+        order.layout.folder,
+        display.show,
+        read=lambda: runs[0].readings() if runs else Readings(),
+        states=folder.ledger.counts,
+    )
+
+
+def _report(
+    folder: JobFolder, display: Display, telemetry: Telemetry, runs: Sequence[Submission]
+) -> None:
+    """Write the performance report, and say where."""
+    observed = runs[0].observed() if runs else None
+    course = telemetry.course()
+    for path in write_performance(folder.layout.folder, course, folder.log, observed):
+        display.say(f"performance: {path}")
 
 
 def _count(outcome: Outcome, error: VoicemanError | None, tally: Tally) -> None:
