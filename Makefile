@@ -11,7 +11,7 @@ PYTHON ?= python3
 TORCH ?= auto
 # Recordings for the demo; empty: the telephone calls of the catalogue.
 FILES ?=
-RESULTS ?= results/demo
+RESULTS ?= demo-results
 # Which labelled sentences check-patterns reads; patterns are tuned on the tuning part alone.
 PART ?= tuning
 # How many inputs fuzz-decode tries.
@@ -132,4 +132,4 @@ lock: install  ## renew uv.lock and the pinned peers
 		--no-header perf/peers/requirements.in -o perf/peers/requirements.txt
 
 clean:  ## remove the environment, the exported weights and the results
-	rm -rf $(VENV) $(PEERS) results model_repository/*/1/weights
+	rm -rf $(VENV) $(PEERS) results demo-results* model_repository/*/1/weights

@@ -6,7 +6,7 @@ The folder holds the results, `run_log.jsonl` (see `voiceman_client.run_log`), t
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,9 +31,9 @@ from voiceman_client.processing import Kept
 from voiceman_client.run_log import RunLog
 from voiceman_client.run_report import write_performance
 from voiceman_client.stopping import CANCELLED, Stop, heeding_ledger
-from voiceman_client.submit import Outcome, Submission
+from voiceman_client.submit import Outcome
 from voiceman_client.telemetry import Telemetry
-from voiceman_client.vitals import Readings, Vitals
+from voiceman_client.vitals import Vitals
 
 
 class Display(Protocol):
@@ -171,13 +171,14 @@ def carry_out(
     stop = stop or Stop()
     started_unix_s = time.time()
     telemetry = Telemetry(len(order.recordings))
-    runs: list[Submission] = []  # one, from its beginning on
-    watched = replace(order.watched(), began=runs.append, retried=telemetry.retried)
+    watched = replace(order.watched(), retried=telemetry.retried)
     cache = order.cache()
     with (
         opened(order, display.say) as folder,
         served(order.own_metrics, telemetry.vitals),
-        _observer(order, folder, display, telemetry, runs) as observer,
+        Observer(
+            telemetry, order.layout.folder, display.show, states=folder.ledger.counts
+        ) as observer,
         Client(order.server, order.limits) as client,
         heeding_ledger(stop, folder.ledger),
         closing(
@@ -185,7 +186,7 @@ def carry_out(
                 order.recordings,
                 telemetry.step,
                 kept=folder.kept(cache),
-                watched=watched,
+                watched=replace(watched, began=observer.follow),
                 **order.options,
             )
         ) as outcomes,
@@ -205,31 +206,13 @@ def carry_out(
         _say_stopped(stop, folder)
         write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
         observer.beat()
-        _report(folder, display, telemetry, runs)
+        _report(folder, display, telemetry, observer)
         display.say(f"seal: {_seal(order, tally, folder)}")
 
 
-def _observer(
-    order: Order,
-    folder: JobFolder,
-    display: Display,
-    telemetry: Telemetry,
-    runs: Sequence[Submission],
-) -> Observer:
-    return Observer(
-        telemetry,
-        order.layout.folder,
-        display.show,
-        read=lambda: runs[0].readings() if runs else Readings(),
-        states=folder.ledger.counts,
-    )
-
-
-def _report(
-    folder: JobFolder, display: Display, telemetry: Telemetry, runs: Sequence[Submission]
-) -> None:
+def _report(folder: JobFolder, display: Display, telemetry: Telemetry, observer: Observer) -> None:
     """Write the performance report, and say where."""
-    observed = runs[0].observed() if runs else None
+    observed = observer.run.observed() if observer.run else None
     course = telemetry.course()
     for path in write_performance(folder.layout.folder, course, folder.log, observed):
         display.say(f"performance: {path}")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from voiceman_client.ledger import State
+from voiceman_client.submit import Submission
 from voiceman_client.telemetry import Telemetry
 from voiceman_client.vitals import Readings, Vitals
 from voiceman_client.vitals_file import VitalsFile
@@ -40,6 +41,7 @@ class Observer:
             states: recordings of the folder by state.
             beat_s: between two looks.
         """
+        self.run: Submission | None = None
         self._telemetry = telemetry
         self._file = VitalsFile(folder)
         self._show, self._read, self._states = show, read, states
@@ -48,6 +50,11 @@ class Observer:
         self._failed = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def follow(self, run: Submission) -> None:
+        """Read from a run that begins, and look at once."""
+        self.run, self._read = run, run.readings
+        self.beat()
 
     def __enter__(self) -> Self:
         self.beat()

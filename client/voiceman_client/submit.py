@@ -203,6 +203,7 @@ class Submission:
                 self._watched.heat,
                 path=self._watched.temperature_log,
             ) as self.heat:
+                self._facts = await asyncio.to_thread(self._watched.memory.look)
                 self._watched.began(self)
                 yield
         finally:
