@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
 CLIENT = Path(sys.executable).with_name("voiceman-client")
 
 
