@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from voiceman.errors import ConfigurationError, VoicemanError
+from voiceman.errors import ConfigurationError, InvalidRequestError, VoicemanError
 from voiceman_client.command_line import FAILED, exit_code
 from voiceman_client.dashboard import Dashboard
 from voiceman_client.job import Tally, carry_out
@@ -38,7 +38,7 @@ def run(context: click.Context, order: Order) -> None:
     try:
         with heeding_signals(stop), Dashboard() as display:
             carry_out(order, display, _print_path, tally, stop)
-    except ConfigurationError as err:
+    except (ConfigurationError, InvalidRequestError) as err:  # before anything was sent
         raise click.UsageError(str(err)) from err
     except VoicemanError as err:
         tally.failures.append(err)

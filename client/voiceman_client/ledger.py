@@ -18,6 +18,7 @@ Answers are filed under what they depend on, their `work`: a hash of the recordi
 sound, the models and the options. Another model or another option is other work.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +59,7 @@ CREATE TABLE IF NOT EXISTS recordings (
     changed_unix_s REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recordings_by_state ON recordings (state);
-CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, name BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS plans (work TEXT PRIMARY KEY, plan TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS windows (
     work TEXT NOT NULL,
@@ -193,11 +194,13 @@ class Ledger:
     def names(self) -> dict[str, str]:
         """The name of every recording's results, by path as `printable` writes it."""
         with self._database.read() as database:
-            return dict(tuple(row) for row in database.execute("SELECT path, name FROM names"))
+            rows = database.execute("SELECT path, name FROM names").fetchall()
+        return {row["path"]: os.fsdecode(row["name"]) for row in rows}
 
     def keep_names(self, names: Mapping[Path, str]) -> None:
         """File the names of results, so that recordings keep them."""
-        rows = [(printable(path.absolute()), name) for path, name in names.items()]
+        # Bytes: a name need not be UTF-8.
+        rows = [(printable(path.absolute()), os.fsencode(name)) for path, name in names.items()]
         with self._database.change() as database:
             database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", rows)
 

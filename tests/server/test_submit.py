@@ -98,7 +98,7 @@ def test_one_changed_byte_of_a_run_is_found(submitted, client, tmp_path):
     folder = shutil.copytree(submitted, tmp_path / "results")
     intact = client("verify", folder, "--inputs")
     assert intact.returncode == 0, intact.stdout
-    assert ": intact, 6 files, " in intact.stdout
+    assert ": intact, 7 files, " in intact.stdout
     subtitles = folder / "sample.srt"
     subtitles.write_text(subtitles.read_text().replace("Chicago", "Chicagо"))  # a Cyrillic o
     changed = client("verify", folder)
