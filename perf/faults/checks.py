@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceman_client.chain import read_chain
+from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.ledger import LEDGER_NAME
+from voiceman_client.naming import PERFORMANCE_NAME
 from voiceman_client.run_log import LOG_NAME
 
+OF_THE_RUN = (f"{PERFORMANCE_NAME}.json", SUMMARY_NAME)  # tell of times, not of recordings
 _VERIFY_S = 120.0
 
 
@@ -38,7 +41,12 @@ def read_folder(folder: Path) -> Folder:
         )
         windows = {tuple(row[:4]): tuple(row[4:]) for row in rows}
         states = dict(ledger.execute("SELECT path, state FROM recordings"))
-    return Folder({path.name: path.read_bytes() for path in folder.glob("*.json")}, windows, states)
+    results = {
+        path.name: path.read_bytes()
+        for path in folder.glob("*.json")
+        if path.name not in OF_THE_RUN
+    }
+    return Folder(results, windows, states)
 
 
 def count_windows(folder: Path) -> int:
