@@ -58,6 +58,15 @@ def speech() -> Callable[[str], list[Path]]:
     return recordings
 
 
+@pytest.fixture(scope="session")
+def korean_font():
+    """Path of the catalogue's font."""
+    try:
+        return fetch("korean-font") / "NanumGothic_400Regular.ttf"
+    except ProgramMissingError as err:
+        pytest.skip(f"no font with Hangul: {err}")
+
+
 class ModelRepository:
     """A model repository made by a test, of Python models of a few lines."""
 
@@ -129,5 +138,6 @@ def voiceman_server() -> Callable[..., AbstractContextManager[Command]]:
             process.kill()
             command.wait()
             process.stdout.close()
+            process.stderr.close()
 
     return run

@@ -144,7 +144,7 @@ def test_a_request_that_died_with_its_model_is_sent_again(repository, voiceman_s
             server = Server(address)
             try:
                 await server.infer("utterances", slow(10), 30.0)  # how long an answer takes
-                asking = asyncio.create_task(server.infer("utterances", slow("keep"), 45.0))
+                asking = asyncio.create_task(server.infer("utterances", slow("keep"), 150.0))
                 while not (repository.path / "utterances/1/kept").exists():
                     await asyncio.sleep(0.05)
                 kill_model(command.process.pid)

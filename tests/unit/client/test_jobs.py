@@ -314,6 +314,7 @@ def files(folder):
     }
 
 
+@pytest.mark.usefixtures("korean_font")
 def test_a_job_has_a_folder_for_every_state(server, recordings, tmp_path):
     job = tmp_path / "case-7"
     fail_long_windows(server)
