@@ -205,13 +205,13 @@ def carry_out(
         outcomes.close()  # nothing more comes, nor is filed
         _say_stopped(stop, folder)
         write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
-        observer.beat()
         _report(folder, display, telemetry, observer)
         display.say(f"seal: {_seal(order, tally, folder)}")
 
 
 def _report(folder: JobFolder, display: Display, telemetry: Telemetry, observer: Observer) -> None:
     """Write the performance report, and say where."""
+    observer.beat()
     observed = observer.run.observed() if observer.run else None
     course = telemetry.course()
     for path in write_performance(folder.layout.folder, course, folder.log, observed):

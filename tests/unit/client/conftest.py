@@ -1,5 +1,8 @@
 """What the tests about the folder of a run share: a stand-in for the server, and such a folder."""
 
+import threading
+import time
+
 import pytest
 from media import tone, write_sound
 from run_folders import command
@@ -35,3 +38,46 @@ def results(server, recordings, tmp_path):
     done = command("submit", *recordings, "-o", folder, "--format", "json,srt,vtt,txt")
     assert done.exit_code == 0, done.output
     return folder
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def while_running(server):
+    """Calls something once a run has got two answers and waits for the others."""
+    answer = server.forensic
+    answered = []
+    enough = threading.Event()
+
+    async def two_only(inputs):
+        if len(answered) < 2:
+            answered.append(inputs)
+            return await answer(inputs)
+        enough.set()
+        server.hold_until = 1000
+        return await answer(inputs)
+
+    server.forensic = two_only
+
+    def run(call, *arguments):
+        results = []
+        ended = threading.Event()
+
+        def wait():
+            assert enough.wait(30)
+            time.sleep(0.3)  # until the second answer is filed
+            results.append(call())
+            ended.set()
+
+        calling = threading.Thread(target=wait)
+        calling.start()
+        done = command(*arguments)
+        calling.join(30)
+        server.forensic = answer
+        server.hold_until = 0
+        return done, results[0]
+
+    return run

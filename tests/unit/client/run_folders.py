@@ -1,12 +1,18 @@
 """The folder of a run: commands on it, and ways to forge it."""
 
+import subprocess
+import sys
+
 from click.testing import CliRunner
 
+from voiceman.errors import DeadlineExceededError
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import FIRST, read_chain, write_line
 from voiceman_client.cli import main
 from voiceman_client.integrity import verify
 from voiceman_client.run_log import LOG_NAME
+
+LONG_S, SHORT_S = 29.0, 4.0  # of the windows of one recording, one is longer, one is shorter
 
 
 def command(*arguments):
@@ -44,3 +50,20 @@ def chained(lines):
 
 def measured(path):
     return {"size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def fail_long_windows(server):
+    server.fail_for = lambda inputs: (
+        DeadlineExceededError("too late") if len(inputs["WAVEFORM"]) > LONG_S * 16_000 else None
+    )
+
+
+def elsewhere(*arguments):
+    """A command in a process of its own."""
+    code = "from voiceman_client.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )

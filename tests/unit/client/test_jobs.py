@@ -3,26 +3,20 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 from media import tone, write_sound
-from run_folders import command, findings
+from run_folders import SHORT_S, command, elsewhere, findings
 
 from voiceman.errors import DeadlineExceededError, LedgerError
-from voiceman_client import incoming
 from voiceman_client.chain import read_chain
 from voiceman_client.inputs import printable, unprinted
 from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger, State
 from voiceman_client.run_log import LOG_NAME, RunLog, is_in_use
 from voiceman_client.stopping import Stop, heeding_signals
-
-LONG_S, SHORT_S = 29.0, 4.0  # of the windows of one recording, one is longer, one is shorter
 
 
 def states(folder):
@@ -36,33 +30,11 @@ def shown(folder):
     return json.loads(done.stdout)
 
 
-def fail_long_windows(server):
-    server.fail_for = lambda inputs: (
-        DeadlineExceededError("too late") if len(inputs["WAVEFORM"]) > LONG_S * 16_000 else None
-    )
-
-
-def elsewhere(*arguments):
-    """A command in a process of its own."""
-    code = "from voiceman_client.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture
 def recordings(tmp_path):
     folder = tmp_path / "recordings"
     folder.mkdir()
     return [write_sound(folder / f"{n}.wav", tone(seconds)) for n, seconds in enumerate((5, 33, 5))]
-
-
-@pytest.fixture
-def output(tmp_path):
-    return tmp_path / "results"
 
 
 @pytest.fixture
@@ -77,44 +49,6 @@ def half_done(server, recordings, output):
     assert done.exit_code == 1
     server.fail_for = lambda inputs: None
     return output
-
-
-@pytest.fixture
-def while_running(server):
-    """Calls something once a run has got two answers and waits for the others."""
-    answer = server.forensic
-    answered = []
-    enough = threading.Event()
-
-    async def two_only(inputs):
-        if len(answered) < 2:
-            answered.append(inputs)
-            return await answer(inputs)
-        enough.set()
-        server.hold_until = 1000
-        return await answer(inputs)
-
-    server.forensic = two_only
-
-    def run(call, *arguments):
-        results = []
-        ended = threading.Event()
-
-        def wait():
-            assert enough.wait(30)
-            time.sleep(0.3)  # until the second answer is filed
-            results.append(call())
-            ended.set()
-
-        calling = threading.Thread(target=wait)
-        calling.start()
-        done = command(*arguments)
-        calling.join(30)
-        server.forensic = answer
-        server.hold_until = 0
-        return done, results[0]
-
-    return run
 
 
 def test_status_counts_and_names_every_recording(half_done):
@@ -304,157 +238,6 @@ def test_a_recording_of_the_name_of_the_summary_keeps_clear_of_it(server, tmp_pa
     done = command("submit", path, "-o", output)
     assert done.stdout.startswith(str(output / "Job_Summary-"))
     assert "counts" in json.loads((output / SUMMARY_NAME).read_text())
-
-
-def files(folder):
-    return {
-        os.path.relpath(path, folder)
-        for path in folder.rglob("*")
-        if not path.is_dir() and path.name not in LEDGER_FILES
-    }
-
-
-@pytest.mark.usefixtures("korean_font")
-def test_a_job_has_a_folder_for_every_state(server, recordings, tmp_path):
-    job = tmp_path / "case-7"
-    fail_long_windows(server)
-    done = command("submit", *recordings, "--job", job, "--format", "json,srt")
-    assert done.exit_code == 1
-    completed = {
-        f"completed/{name}{end}"
-        for name in "02"
-        for end in ("_forensic.json", "_transcript.json", "_report.pdf", ".srt")
-    }
-    assert files(job) == {
-        *completed,
-        *(f"incoming/{number}.wav" for number in range(3)),
-        *("failed/1_error.json", SUMMARY_NAME, LOG_NAME),
-        *("performance.json", "performance.html"),
-    }
-    assert list((job / "processing").iterdir()) == []
-    assert str(job / "completed/0_forensic.json") in done.stdout
-    error = json.loads((job / "failed/1_error.json").read_text())
-    assert (error["file"], error["type"]) == (str(recordings[1]), "DeadlineExceededError")
-    transcript = json.loads((job / "completed/0_transcript.json").read_text())
-    result = json.loads((job / "completed/0_forensic.json").read_text())
-    assert transcript == {
-        name: result[name] for name in ("language", "segments", "word_segments", "provenance")
-    }
-    assert result["provenance"]["source"]["file"] == str(recordings[0])
-    assert (job / "completed/0_report.pdf").read_bytes().startswith(b"%PDF-")
-    assert findings(job) == {}
-
-
-def test_a_job_is_verified_to_the_last_file(server, recordings, tmp_path):
-    job = tmp_path / "job"
-    assert command("submit", *recordings, "--job", job).exit_code == 0
-    (job / "completed/0_report.pdf").write_bytes(b"%PDF-another")
-    (job / "completed/1_transcript.json").unlink()
-    (job / "completed/note.txt").touch()
-    (job / "incoming/new.wav").touch()  # waits for the next run
-    found = findings(job)
-    assert found.keys() == {
-        *("completed/0_report.pdf", "completed/1_transcript.json", "completed/note.txt")
-    }
-
-
-def test_what_failed_in_a_job_leaves_failed_when_it_is_retried(server, recordings, tmp_path):
-    job = tmp_path / "job"
-    fail_long_windows(server)
-    assert command("submit", *recordings, "--job", job).exit_code == 1
-    server.fail_for = lambda inputs: None
-    assert command("retry", job).exit_code == 0
-    assert list((job / "failed").iterdir()) == []
-    assert (job / "completed/1_forensic.json").exists()
-    assert findings(job) == {}
-    server.windows.clear()
-    assert command("submit", "--job", job).exit_code == 0  # all of incoming/, nothing left to do
-    assert len(server.windows) == 1  # the silence
-
-
-def test_without_paths_a_job_takes_what_is_incoming(server, recordings, tmp_path):
-    job = tmp_path / "job"
-    (job / "incoming/deeper").mkdir(parents=True)
-    recordings[0].rename(job / "incoming/deeper/there.wav")
-    (job / "incoming/link.wav").symlink_to(recordings[1])
-    (job / "incoming/gone.wav").symlink_to(tmp_path / "gone.wav")
-    done = command("submit", "--job", job)
-    assert done.exit_code == 1
-    assert f"gone.wav: leads to {tmp_path / 'gone.wav'}, and nothing is there" in done.stderr
-    named = {path.name for path in (job / "completed").glob("*_forensic.json")}
-    assert named == {"there_forensic.json", "1_forensic.json"}
-    assert not list((job / "failed").glob("*")) if (job / "failed").exists() else True
-    empty = command("submit", "--job", tmp_path / "empty")
-    assert empty.exit_code == 1
-    assert "put recordings into it" in empty.stderr
-
-
-def test_links_never_stand_for_two_recordings(tmp_path):
-    job = tmp_path / "job"
-    paths = [tmp_path / folder / "call.wav" for folder in "ab"]
-    for path in paths:
-        path.parent.mkdir()
-        path.touch()
-    incoming.take_in(paths, job)
-    incoming.take_in([*paths, tmp_path / "no.wav"], job)
-    links = list((job / "incoming").iterdir())
-    assert {link.readlink() for link in links} == set(paths)
-    assert len(links) == 2
-    recordings, errors = incoming.waiting(job)
-    assert (set(recordings), errors) == (set(paths), [])
-    incoming.take_in([job / "incoming/call.wav"], job)
-    assert len(list((job / "incoming").iterdir())) == 2
-
-
-def test_names_stay_as_they_were_when_others_come(server, tmp_path, output):
-    for folder in "ab":
-        (tmp_path / folder).mkdir()
-    first, second = (write_sound(tmp_path / f"{folder}/call.wav", tone(5)) for folder in "ab")
-    assert command("submit", first, "-o", output).exit_code == 0
-    server.windows.clear()
-    done = command("submit", first, second, "-o", output)
-    assert str(output / "call.json") in done.stdout.splitlines()
-    assert len(server.windows) == 2  # the silence, and the recording that is new
-
-
-def test_a_recording_shows_in_processing_while_it_is_worked_on(
-    server, recordings, tmp_path, while_running
-):
-    job = tmp_path / "job"
-
-    def look():
-        found = {path.name: path.readlink() for path in (job / "processing").iterdir()}
-        elsewhere("cancel", job)
-        return found
-
-    _, found = while_running(look, "submit", *recordings, "--job", job)
-    assert found
-    assert set(found.values()) <= set(recordings)
-    assert list((job / "processing").iterdir()) == []
-
-
-def test_a_job_goes_on_without_pdf_and_says_so_once(server, recordings, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "voiceman_client.report.making", None)
-    job = tmp_path / "job"
-    done = command("submit", *recordings, "--job", job)
-    assert done.exit_code == 0
-    assert done.stderr.count("no PDF of any result") == 1
-    assert not list((job / "completed").glob("*.pdf"))
-    assert findings(job) == {}
-
-
-def test_a_case_report_reads_a_job(server, recordings, tmp_path):
-    job, reports = tmp_path / "job", tmp_path / "reports"
-    fail_long_windows(server)
-    assert command("submit", *recordings, "--job", job).exit_code == 1
-    done = command("report", "--case", job, "--format", "html", "-o", reports)
-    assert done.exit_code == 0, done.output
-    page = (reports / "case-report.html").read_text()
-    assert page.count("too late") == 1  # the log says it and failed/1_error.json
-    assert SUMMARY_NAME not in page
-    assert {path.name for path in reports.iterdir()} == {
-        *("0_forensic.html", "2_forensic.html", "case-report.html")
-    }
 
 
 @pytest.mark.parametrize(
