@@ -160,26 +160,30 @@ class MemoryWatch:
 
 
 def process_bytes(proc: Path = _PROC) -> int:
-    """What this process and all that it started keep in main memory (resident set).
+    """What this process and all that it started hold of main memory for themselves.
+
+    Pages that are mapped from files (weights, libraries) or shared between processes do not
+    count: they are given back at need, or would be counted once for each process.
 
     Raises:
         OSError: this system has no /proc.
     """
-    own = _resident_bytes(proc / "self")
+    own = _own_bytes(proc / "self")
     return own + sum(_of_those_alive(proc, _children(proc / "self")))
 
 
 def _of_those_alive(proc: Path, processes: list[str]) -> Iterator[int]:
     for process in processes:
         try:
-            yield _resident_bytes(proc / process)
+            yield _own_bytes(proc / process)
             yield from _of_those_alive(proc, _children(proc / process))
         except OSError:  # it ended meanwhile
             continue
 
 
-def _resident_bytes(folder: Path) -> int:
-    return int((folder / "statm").read_text().split()[1]) * _PAGE_BYTES
+def _own_bytes(folder: Path) -> int:
+    _, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
+    return (resident - shared) * _PAGE_BYTES
 
 
 def _children(folder: Path) -> list[str]:

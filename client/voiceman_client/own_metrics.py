@@ -22,7 +22,7 @@ _READINGS = {
     "temperature_celsius": ("gpu_temperature_celsius", "Temperature of the hottest GPU."),
     "gpu_utilisation": ("gpu_utilization_ratio", "Share of time in which the GPU worked."),
     "memory_share": ("memory_used_ratio", "Share in use of the fullest memory."),
-    "process_bytes": ("resident_memory_bytes", "Main memory of the client and its decoders."),
+    "process_bytes": ("memory_bytes", "Main memory that the client and its decoders hold."),
 }
 
 

@@ -123,7 +123,8 @@ def test_this_machine_tells():
     assert facts["process"]
     assert facts["host_used"]
     assert facts["host_total"]
-    assert facts["process"] < facts["host_used"] < facts["host_total"]
+    assert facts["process"] < facts["host_total"]
+    assert facts["host_used"] < facts["host_total"]
 
 
 # Starts a worker of its own that takes 100 MB, as a decoder process may.
