@@ -89,7 +89,9 @@ class Admission:
         """Seconds until the next, so long, may enter; 0: now; infinite: when something changes."""
         if self.in_flight and self.audio_s + audio_s > self._audio_bound_s:
             return math.inf
-        if self.in_flight >= self.slots or (self._pause_s > 0.0 and self._in_round >= self.slots):
+        # A round ends with its last answer; one that grew too long since then is over as well.
+        in_round = self._in_round if self._pause_s > 0.0 and self.in_flight else 0
+        if max(self.in_flight, in_round) >= self.slots:
             return math.inf
         return max(0.0, self._not_before_s - now_s)
 

@@ -50,6 +50,21 @@ def test_between_rounds_it_pauses():
     assert fill(admission, 12.0) == 2  # no pause any more
 
 
+def test_a_round_that_becomes_smaller_when_all_are_answered_holds_nobody_back():
+    admission = Admission(32)
+    admission.allow(0.5, 2.0)
+    for _ in range(10):
+        admission.enter(0.0, 30.0)
+    for _ in range(10):
+        admission.leave(1.0, 1.0, 30.0)
+    admission.bound(4)
+    assert admission.wait_s(2.0) == 0.0
+    admission.enter(2.0, 30.0)
+    assert admission.wait_s(2.0) == math.inf
+    admission.leave(3.0, 1.0, 30.0)
+    assert admission.wait_s(3.0) == 2.0  # the pause was only put off
+
+
 def test_less_than_one_window_is_one_with_rests():
     admission = Admission(2)
     admission.allow(0.25, 0.0)
