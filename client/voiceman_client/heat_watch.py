@@ -1,18 +1,19 @@
 """Keeps a run cool: reads the sensor every 5 s and sets how much may be in flight.
 
     flight = InFlight(limits.in_flight)
-    async with watching(flight, sensor, HeatSettings(), log=folder / "temperature.log") as watch:
+    async with watching(flight, sensor, HeatSettings(), path=folder / "temperature.log") as watch:
         async with flight.window(audio_s): ...      # instead of a semaphore
     watch.report()
 
 `temperature.log` holds a line of JSON for every reading: time, what was read, mode, share. It is
-only ever appended to, and a full disk stops it, not the run.
+only ever appended to, and a full disk stops it, not the run; one that hangs is not waited for.
 """
 
 import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from voiceman_client.sensors import Sensor
 log = logging.getLogger(__name__)
 
 LOG_NAME = "temperature.log"
+_WRITE_WITHIN_S = 1.0
 
 
 class TransitionRecord(TypedDict):
@@ -83,7 +85,11 @@ class HeatWatch:
         self._settings = settings
         self._path = path
         self._answer_within_s = answer_within_s
-        self._asked: asyncio.Task[Reading] | None = None
+        # Of its own: the loop's threads may all be waiting for a disk.
+        self._thread = ThreadPoolExecutor(1, "heat-sensor")
+        self._asked: asyncio.Future[Reading] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._lines: list[str] = []  # that are not written yet
         self._now = now
         self._celsius: list[float] = []
         self._utilisation: list[float] = []
@@ -104,18 +110,30 @@ class HeatWatch:
             self._tell(state.transition)
         self._warn(reading)
         if self._path and state.mode is not Mode.UNWATCHED:
-            await asyncio.to_thread(self._write, reading)
+            self._lines.append(self._line(reading))
+            await self._write()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self) -> Reading:
-        """Ask the sensor; a driver that hangs must not leave the run unwatched."""
+        """Ask the sensor; one that hangs or breaks must not leave the run unwatched."""
         if self._asked is None:
-            self._asked = asyncio.create_task(asyncio.to_thread(self._sensor.read))
+            loop = asyncio.get_running_loop()
+            self._asked = loop.run_in_executor(self._thread, self._sensor.read)
         done, _ = await asyncio.wait({self._asked}, timeout=self._answer_within_s)
         if not done:
-            why = f"{self._sensor.name} does not answer within {self._answer_within_s:g} s"
-            return Reading(self._flight.clock(), missing={"temperature_celsius": why})
+            return self._nothing(f"does not answer within {self._answer_within_s:g} s")
         asked, self._asked = self._asked, None
-        return asked.result()
+        try:
+            return asked.result()
+        except Exception as err:  # noqa: BLE001  # whatever it is, there is no temperature
+            return self._nothing(f"cannot be read ({type(err).__name__}: {err})")
+
+    def _nothing(self, why: str) -> Reading:
+        missing = {"temperature_celsius": f"{self._sensor.name} {why}"}
+        return Reading(self._flight.clock(), missing=missing)
 
     def report(self) -> HeatReport:
         """What happened so far."""
@@ -186,9 +204,7 @@ class HeatWatch:
         elif celsius < self._settings.resume_celsius:
             self._hot = False
 
-    def _write(self, reading: Reading) -> None:
-        if self._path is None:
-            return
+    def _line(self, reading: Reading) -> str:
         facts = {name: value for name, value in asdict(reading).items() if name != "time_s"}
         line = {
             "time": _stamp(self._now()),
@@ -197,11 +213,26 @@ class HeatWatch:
             "share": round(self.state.share, 4),
             "sensor": self.state.trust.verdict,
         }
+        return json.dumps(line, ensure_ascii=False) + "\n"
+
+    async def _write(self) -> None:
+        """Write what is not written yet; a disk that hangs must not hold up the next look."""
+        if self._writing is None:
+            self._writing = asyncio.create_task(asyncio.to_thread(self._append))
+        done, _ = await asyncio.wait({self._writing}, timeout=_WRITE_WITHIN_S)
+        if done:
+            self._writing = None
+
+    def _append(self) -> None:
+        path, count = self._path, len(self._lines)
+        if path is None:
+            return
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with path.open("a", encoding="utf-8") as file:
+                file.write("".join(self._lines[:count]))
+            del self._lines[:count]
         except OSError as err:
-            log.warning("%s: no more temperatures are written (%s)", self._path, err.strerror)
+            log.warning("%s: no more temperatures are written (%s)", path, err.strerror)
             self._path = None
 
 
@@ -227,8 +258,12 @@ async def watching(
         ConfigurationError: the policy is "stop", and there is no temperature at the start.
     """
     watch = HeatWatch(flight, sensor, settings, path=path)
-    await watch.look()
-    watch.refuse_blindness()
+    try:
+        await watch.look()
+        watch.refuse_blindness()
+    except BaseException:
+        watch.close()
+        raise
 
     async def keep_looking() -> None:
         while watch.state.mode is not Mode.UNWATCHED:
@@ -236,8 +271,9 @@ async def watching(
             try:
                 await watch.look()
             except Exception:  # whatever it is, the run must not go on unwatched at full speed
-                log.exception("heat control failed; half of the window from here on")
-                flight.allow(settings.cooling_share, settings.pause_s)
+                log.exception("heat control failed; at most half of the window for now")
+                share = min(settings.cooling_share, watch.state.share)  # stopped stays stopped
+                flight.allow(share, settings.pause_s)
 
     task = asyncio.create_task(keep_looking())
     try:
@@ -245,6 +281,7 @@ async def watching(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        watch.close()
 
 
 def _mean(values: list[float]) -> float | None:

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from voiceman.errors import ConfigurationError
+from voiceman_client import heat_watch
 from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings, Mode
 from voiceman_client.heat_watch import HeatWatch, watching
@@ -174,14 +175,59 @@ def test_a_sensor_that_hangs_is_a_lost_one_and_is_asked_once_only():
     assert "does not answer within" in state.trust.why
 
 
-def test_heat_control_that_breaks_leaves_half(caplog):
+def test_a_sensor_that_breaks_is_a_lost_one():
     class Breaks(Script):
         def read(self):
-            reading = super().read()
-            if reading.time_s:
-                raise RuntimeError("unforeseen")
-            return reading
+            raise AttributeError("no such function in this driver")
 
+    watch, flight = watch_all(Breaks(40), 1)
+    assert (watch.state.mode, flight.admission.slots) == (Mode.BLIND, 8)
+    assert "no such function" in watch.report()["missing"]["temperature_celsius"]
+
+
+def test_a_log_on_a_disk_that_hangs_holds_up_no_look(tmp_path, monkeypatch):
+    goes_on = threading.Event()
+    path = tmp_path / "temperature.log"
+    append = HeatWatch._append
+
+    def hang(watch):
+        goes_on.wait(60)
+        append(watch)
+
+    monkeypatch.setattr(HeatWatch, "_append", hang)
+    monkeypatch.setattr(heat_watch, "_WRITE_WITHIN_S", 0.0)
+
+    async def run():
+        flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)
+        watch = HeatWatch(flight, Script(40, 60, 86), HeatSettings(), path=path)
+        for _ in range(3):
+            await asyncio.wait_for(watch.look(), 10)
+        stopped = flight.admission.slots
+        goes_on.set()
+        return stopped
+
+    assert asyncio.run(run()) == 0
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_sensor_is_read_while_all_other_threads_wait_for_a_disk():
+    goes_on = threading.Event()
+
+    async def run():
+        waiting = [asyncio.create_task(asyncio.to_thread(goes_on.wait, 60)) for _ in range(64)]
+        await asyncio.sleep(0.1)
+        flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)
+        watch = HeatWatch(flight, Script(40), HeatSettings(), answer_within_s=10.0)
+        await watch.look()
+        goes_on.set()
+        await asyncio.gather(*waiting)
+        return watch.state.mode
+
+    assert asyncio.run(asyncio.wait_for(run(), 30)) is Mode.NORMAL
+
+
+@pytest.mark.parametrize(("celsius", "slots"), [(40, 8), (86, 0)])
+def test_heat_control_that_breaks_leaves_half_at_most(caplog, monkeypatch, celsius, slots):
     async def run():
         flight = InFlight(16)
         broke = asyncio.Event()
@@ -191,9 +237,9 @@ def test_heat_control_that_breaks_leaves_half(caplog):
                 broke.set()
                 await asyncio.Event().wait()
 
-        async with watching(flight, Breaks(40), HeatSettings(), sleep=sleep):
-            assert flight.admission.slots == 16
+        async with watching(flight, Script(celsius), HeatSettings(), sleep=sleep):
+            monkeypatch.setattr(heat_watch, "step", None)
             await broke.wait()
             return flight.admission.slots
 
-    assert asyncio.run(run()) == 8
+    assert asyncio.run(run()) == slots
