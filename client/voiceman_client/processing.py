@@ -3,11 +3,11 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from voiceman.evidence import Summary
 from voiceman.manifest import sha256_of
@@ -31,6 +31,8 @@ from voiceman_client.transport import Server
 from voiceman_client.voices import Voice
 from voiceman_client.window_answer import WindowAnswer
 from voiceman_client.windows import Span
+
+T = TypeVar("T")
 
 # Called with every step of a run and its facts, for a log; see `voiceman_client.run_log`.
 Note = Callable[[str, Mapping[str, Any]], object]
@@ -66,7 +68,7 @@ class Kept:
     Attributes:
         ledger: where answers are filed, and found again.
         is_kept: whether the files of a recording that the ledger calls completed are there.
-        note: called with every step.
+        note: called with every step, in any thread: it may wait for a disk.
         cache: answers of other runs; None: they are asked for again.
         is_logged: whether the log knows a hash of an answer or a plan that is in the ledger; what
             it does not know is asked for again.
@@ -132,14 +134,14 @@ class Processing:
         if kept.cache:
             weights = ServerWeights(server, limits.timeout_s)
             self._recall = Recall(kept.cache, weights, asked.made, asked.options)
-        self._filing: set[asyncio.Future[Heard]] = set()
+        self._filing: set[asyncio.Future[Any]] = set()
         self._pieces = asyncio.Semaphore(limits.workers)
         self._decoders = DecoderPool(
             limits.workers, limits=limits.decode, cores=read_cores(), denoised=asked.options.denoise
         )
 
     async def close(self) -> None:
-        """File the answers that are there, and end the decoders."""
+        """Let what is being filed get to the disk, and end the decoders."""
         await asyncio.gather(*self._filing, return_exceptions=True)
         await self._decoders.close()
 
@@ -151,7 +153,7 @@ class Processing:
         try:
             return (
                 entry.made == self._asked.made_sha256
-                and self._kept.is_kept(path)
+                and await asyncio.to_thread(self._kept.is_kept, path)
                 and entry.sha256 == await asyncio.to_thread(sha256_of, path)
             )
         except OSError:  # decoding says what is wrong with it
@@ -164,12 +166,13 @@ class Processing:
             return None
         decoded, answers = found
         note = self._noting(decoded)
-        note("decoded", sha256=decoded.source.sha256, pcm_sha256=decoded.pcm_sha256, cached=True)
+        hashes = {"sha256": decoded.source.sha256, "pcm_sha256": decoded.pcm_sha256}
+        await note("decoded", **hashes, cached=True)
         work = await self._begin(path, decoded)
         for item in answers.heard:
-            note("window_answered", **_facts_of(item, work))
+            await note("window_answered", **_facts_of(item, work))
         if answers.summary_text is not None:
-            note("summed_up", summary_sha256=_sha256(answers.summary_text))
+            await note("summed_up", summary_sha256=_sha256(answers.summary_text))
         self._show(Progress(path, planned_s=decoded.duration_s, done_s=decoded.duration_s))
         return await self._assemble(path, decoded, answers)
 
@@ -195,14 +198,14 @@ class Processing:
         finally:
             self._intake.prepared(ticket, len(windows), duration_s)
         note = self._noting(recording)
-        note("speech_found", windows=len(windows), plan_sha256=_plan_sha256(work, planned))
+        await note("speech_found", windows=len(windows), plan_sha256=_plan_sha256(work, planned))
         share = duration_s / planned.seconds if planned.seconds else 0.0
         known = await self._known(work, note)
 
         def heard_in(window: Window, answer: WindowAnswer) -> Heard:
             evidence = json.loads(answer.evidence)
             heard = Heard(window.span, window.channel, evidence, answer.evidence, answer.embeddings)
-            note("window_answered", **_facts_of(heard, work))
+            self._note(recording, "window_answered", **_facts_of(heard, work))
             return heard
 
         def keep(window: Window, answer: WindowAnswer) -> Heard:
@@ -219,15 +222,15 @@ class Processing:
                 heard = await self._file(partial(keep, window, answer))
             else:
                 self._intake.sent(ticket)
-                heard = heard_in(window, answer)
+                heard = await self._file(partial(heard_in, window, answer))
             self._show(Progress(path, done_s=share * window.span.seconds))
             return heard
 
         heard = await all_of(hear_once(window) for window in windows)
-        await asyncio.to_thread(self._kept.ledger.advance, path, State.FORENSIC)
+        await self._file(partial(self._kept.ledger.advance, path, State.FORENSIC))
         answers = await self._sum_up(heard, planned)
         if answers.summary_text is not None:
-            note("summed_up", summary_sha256=_sha256(answers.summary_text))
+            await note("summed_up", summary_sha256=_sha256(answers.summary_text))
         if self._recall:
             await self._recall.keep(Decoded.of(recording), answers)
         return await self._assemble(path, recording, answers)
@@ -244,7 +247,7 @@ class Processing:
         )
         self._show(Progress(path, planned_s=recording.duration_s))
         hashes = {"sha256": recording.source.sha256, "pcm_sha256": recording.pcm_sha256}
-        self._noting(recording)("decoded", **hashes)
+        await self._noting(recording)("decoded", **hashes)
         return recording
 
     async def _begin(self, path: Path, recording: Recording | Decoded) -> str:
@@ -259,27 +262,27 @@ class Processing:
             work=work,
             duration_s=recording.duration_s,
         )
-        await asyncio.to_thread(begin)
+        await self._file(begin)
         return work
 
     async def _plan(self, path: Path, recording: Recording, work: str) -> Plan:
         planned = await asyncio.to_thread(self._kept.ledger.plan, work)
         if planned is None or not self._kept.is_logged(_plan_sha256(work, planned)):
             planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
-        await asyncio.to_thread(self._kept.ledger.keep_plan, path, work, planned)
+        await self._file(partial(self._kept.ledger.keep_plan, path, work, planned))
         return planned
 
     async def _known(
-        self, work: str, note: Callable[..., None]
+        self, work: str, note: Callable[..., Awaitable[None]]
     ) -> dict[tuple[int | None, Span], WindowAnswer]:
         """The answers of earlier runs, without those that are not what they were."""
         ledger, is_logged = self._kept.ledger, self._kept.is_logged
         for channel, span in await asyncio.to_thread(ledger.forget_doubtful, work, is_logged):
-            note("answer_doubted", channel=channel, start=span.start_s, end=span.end_s)
+            await note("answer_doubted", channel=channel, start=span.start_s, end=span.end_s)
         return await asyncio.to_thread(ledger.answers, work)
 
-    async def _file(self, keep: Callable[[], Heard]) -> Heard:
-        """File an answer, also where the run is ended meanwhile."""
+    async def _file(self, keep: Callable[[], T]) -> T:
+        """Put something on the disk, also where the run is ended meanwhile."""
         filing = asyncio.ensure_future(asyncio.to_thread(keep))
         self._filing.add(filing)
         filing.add_done_callback(self._filing.discard)
@@ -297,7 +300,7 @@ class Processing:
     async def _assemble(
         self, path: Path, recording: Recording | Decoded, answers: Answers
     ) -> Result:
-        await asyncio.to_thread(self._kept.ledger.advance, path, State.REPORT)
+        await self._file(partial(self._kept.ledger.advance, path, State.REPORT))
         summary: Summary | None = answers.summary
         return assemble(
             recording,
@@ -308,11 +311,15 @@ class Processing:
             weights=answers.weights,
         )
 
-    def _noting(self, recording: Recording | Decoded) -> Callable[..., None]:
-        def note(event: str, **facts: object) -> None:
-            self._kept.note(event, {"file": recording.source.path, **facts})
+    def _noting(self, recording: Recording | Decoded) -> Callable[..., Awaitable[None]]:
+        async def note(event: str, **facts: object) -> None:
+            # The log may wait for the disk; answers and heat must not.
+            await self._file(partial(self._note, recording, event, **facts))
 
         return note
+
+    def _note(self, recording: Recording | Decoded, event: str, **facts: object) -> None:
+        self._kept.note(event, {"file": recording.source.path, **facts})
 
 
 def _facts_of(heard: Heard, work: str) -> dict[str, Any]:

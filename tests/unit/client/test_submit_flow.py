@@ -5,6 +5,7 @@ The server of these tests is a stand-in: what counts here is what is sent, and w
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from test_result import MADE, SCORE, WEIGHTS, assessment, segment, utterance
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
 from voiceman_client.options import Limits, SubmitOptions
-from voiceman_client.processing import Asked
+from voiceman_client.processing import Asked, Kept
 from voiceman_client.submit import Submission
 
 
@@ -246,3 +247,23 @@ def test_closing_early_leaves_nothing_running(recordings):
     outcome, left = asyncio.run(first())
     assert isinstance(outcome.path, Path)
     assert len(left) == 1  # this one
+
+
+def test_a_log_that_waits_for_the_disk_holds_up_nothing_else(recordings):
+    threads = set()
+
+    def note(event, facts):
+        threads.add(threading.current_thread())
+
+    async def collect():
+        threads_of_answers = threading.current_thread()
+        kept = Kept(note=note)
+        submission = Submission(
+            FakeServer(), Asked(MADE, SubmitOptions()), Limits(), lambda step: None, kept=kept
+        )
+        async for outcome in submission.run(recordings[:2]):
+            assert outcome.error is None
+        return threads_of_answers
+
+    assert asyncio.run(collect()) not in threads
+    assert threads
