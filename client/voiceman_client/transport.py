@@ -103,11 +103,12 @@ class Server:
             began = time.monotonic()
             try:
                 answer = await self._attempt(model, inputs, min(deadline - began, patience_s))
-            except _RETRIED:
-                away_since = away_since or began
+            except _RETRIED as err:
+                # A server that has no room is there, for however long.
+                away_since = None if isinstance(err, QueueFullError) else away_since or began
+                until = min(deadline, (away_since or deadline) + self._away_s)
                 pause_s = delay_s * random.uniform(0.5, 1.5)  # noqa: S311  # jitter, no secret
-                again = time.monotonic() + pause_s
-                if again >= min(deadline, away_since + self._away_s):
+                if time.monotonic() + pause_s >= until:
                     raise
                 self.refused()
             except PastDeadlineError:  # nothing was lost
