@@ -14,7 +14,11 @@ _BUSY_S = 10.0  # another process may be reading or cleaning
 
 
 class Database:
-    """A connection to the database of a ledger. Threads may use it at the same time."""
+    """A connection to the database of a ledger. Threads may use it at the same time.
+
+    Attributes:
+        is_new: it was begun by this connection.
+    """
 
     def __init__(
         self, path: Path | None, schema: str, version: int, *, read_only: bool = False
@@ -44,10 +48,10 @@ class Database:
                 uri=True,
             )
             try:
-                new = self._is_new(version)
+                self.is_new = self._is_empty(version)
                 if not read_only:
                     self._set_up(schema)
-                    if new:
+                    if self.is_new:
                         self._connection.execute(f"PRAGMA user_version = {version}")
             except BaseException:
                 self._connection.close()
@@ -77,7 +81,7 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _is_new(self, version: int) -> bool:
+    def _is_empty(self, version: int) -> bool:
         self._connection.row_factory = sqlite3.Row
         found = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if found not in (0, version):

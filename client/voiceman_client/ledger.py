@@ -135,8 +135,9 @@ class Ledger:
             LedgerError: the file is damaged, or of another version.
             ResultNotWrittenError: disk full, or no permission.
         """
-        self._path = None if read_only else path
         self._database = Database(path, _SCHEMA, _VERSION, read_only=read_only)
+        # Of one that was there already, another process may be about to make use.
+        self._begun = path if self._database.is_new and not read_only else None
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +148,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the database; one that no recording ever came into is removed."""
+        """Close the database; one that was begun here for no recording at all is removed."""
         try:
             with self._database.read() as database:
                 used = database.execute("SELECT 1 FROM recordings LIMIT 1").fetchone()
@@ -155,9 +156,9 @@ class Ledger:
             used = True
         finally:
             self._database.close()
-        if self._path and not used:
+        if self._begun and not used:
             with suppress(OSError):  # an empty one does no harm
-                remove_ledger(self._path.parent)
+                remove_ledger(self._begun.parent)
 
     def expect(self, paths: Sequence[Path]) -> None:
         """Say which recordings a run was given; those that were not finished are PENDING again."""

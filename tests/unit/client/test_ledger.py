@@ -183,6 +183,15 @@ def test_a_ledger_that_nothing_came_into_leaves_no_file(file):
     assert list(file.parent.iterdir()) == []
 
 
+def test_an_empty_ledger_that_another_process_uses_stays(file, call):
+    """`cancel` may look into that of a run which still waits for its server."""
+    with Ledger(file) as of_the_run:
+        Ledger(file).close()
+        of_the_run.expect([call])
+    with Ledger(file, read_only=True) as ledger:
+        assert [entry.state for entry in ledger.entries()] == [State.PENDING]
+
+
 class Faulty:
     """A connection whose disk fails at a statement."""
 
