@@ -35,6 +35,7 @@ import hashlib
 import os
 import re
 import threading
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # only who signs needs the package cryptography
     from voiceman_client.signing import Signer
 
 LOG_NAME = "run_log.jsonl"
+_LOOKED_AT_S = 0.5
 # The hash of an answer or a plan in a line as bytes; inside a string its quotes were escaped.
 _HASH = re.compile(
     rb'^\{"sequence":\d+,"time":"[^"]*","event":"(?:window_answered|speech_found)",'
@@ -283,12 +285,19 @@ def claimed(folder: Path) -> Generator[None]:
 
 
 def _lock(file: int, path: Path, kind: int = fcntl.LOCK_EX) -> None:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError as err:
-        raise _busy(path) from err
-    except OSError:  # a file system without locks
-        pass
+    # Who only asks whether a run goes on (`is_in_use`) has the lock for a moment as well.
+    until_s = time.monotonic() + (_LOOKED_AT_S if kind == fcntl.LOCK_EX else 0.0)
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            if time.monotonic() >= until_s:
+                raise _busy(path) from err
+            time.sleep(_LOOKED_AT_S / 20)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return
 
 
 def _busy(path: Path) -> RunLogError:

@@ -1,10 +1,12 @@
 """A finished run tells every byte that changes, and every file and line that goes or comes."""
 
 import errno
+import fcntl
 import json
 import os
 import random
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from voiceman_client import client as client_module
 from voiceman_client.chain import FIRST, read_chain, write_line
 from voiceman_client.integrity import verify
 from voiceman_client.ledger import LEDGER_FILES
-from voiceman_client.run_log import LOG_NAME, RunLog
+from voiceman_client.run_log import LOG_NAME, RunLog, is_in_use
 
 SINGLE_BYTE_CHANGES = 100
 
@@ -206,6 +208,16 @@ def test_two_runs_at_a_time_cannot_share_a_folder(results, recordings):
         done = command("submit", recordings[0], "-o", results)
     assert done.exit_code == 1
     assert "another run writes into this folder" in done.stderr
+
+
+def test_a_run_begins_although_another_process_looks_whether_one_goes_on(tmp_path):
+    with RunLog(tmp_path) as log:
+        log.append("run_started", {})
+    looking = (tmp_path / LOG_NAME).open("rb")
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `status`, `watch` and `cancel` do for a moment
+    threading.Timer(0.05, looking.close).start()
+    with RunLog(tmp_path):
+        assert is_in_use(tmp_path)
 
 
 def test_a_full_disk_leaves_whole_lines_only(tmp_path, monkeypatch):
