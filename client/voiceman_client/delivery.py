@@ -88,7 +88,8 @@ def _write_failure(
 
 
 def _failure(path: Path, error: VoicemanError) -> dict[str, Any]:
-    facts = {"file": printable(path.absolute()), "error": type(error).__name__, "why": str(error)}
+    why = printable(str(error))
+    facts = {"file": printable(path.absolute()), "error": type(error).__name__, "why": why}
     if isinstance(error, RecordingError):  # the file itself is the reason: say which it was
         try:
             return {**facts, "sha256": sha256_of(path)}

@@ -54,8 +54,8 @@ def find_recordings(
     return list(found.values()), errors
 
 
-def printable(path: Path) -> str:
-    r"""The path as text that any file can hold; bytes that are not UTF-8 become \xNN."""
+def printable(path: Path | str) -> str:
+    r"""A path, or a text with one in it, as any file can hold it: bytes not UTF-8 become \xNN."""
     return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 

@@ -45,8 +45,10 @@ def write_summary(
             _recording(entry, names.get(entry.path), layout, log) for entry in ledger.entries()
         ],
     }
-    content = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-    log.written("summary_written", {}, [write_whole(layout.summary, content.encode())])
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    # As in the log: half a surrogate pair, from a name that is not UTF-8, becomes its escape.
+    content = text.encode(errors="backslashreplace")
+    log.written("summary_written", {}, [write_whole(layout.summary, content)])
 
 
 def _recording(entry: Entry, name: str | None, layout: Layout, log: RunLog) -> dict[str, Any]:

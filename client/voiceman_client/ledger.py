@@ -232,7 +232,7 @@ class Ledger:
 
     def fail(self, path: Path, error: VoicemanError) -> None:
         """There will be no result."""
-        self._set(path, State.FAILED, type(error).__name__, str(error))
+        self._set(path, State.FAILED, type(error).__name__, printable(str(error)))
 
     def plan(self, work: str) -> Plan | None:
         """What is to be heard; None: it is not known yet, or damaged."""

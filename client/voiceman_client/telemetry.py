@@ -175,7 +175,7 @@ class Telemetry:
     def failed(self, error: VoicemanError, file: str = "") -> None:
         """Something failed: a recording, or an argument that names none."""
         with self._lock:
-            self._failures.append(Failure(file, type(error).__name__, str(error)))
+            self._failures.append(Failure(file, type(error).__name__, printable(str(error))))
 
     def sample(self, readings: Readings, folder: Mapping[State, int] | None = None) -> Vitals:
         """Take in what was measured; every second or few.

@@ -163,3 +163,19 @@ def test_a_case_report_reads_a_job(server, recordings, tmp_path):
     assert {path.name for path in reports.iterdir()} == {
         *("0_forensic.html", "2_forensic.html", "case-report.html")
     }
+
+
+@pytest.mark.parametrize("folder", ["-o", "--job"])
+@pytest.mark.parametrize("content", ["sound", "no sound"])
+def test_a_run_over_names_that_are_not_utf_8_ends_like_any_other(server, tmp_path, folder, content):
+    recording = tmp_path / os.fsdecode("통화.wav".encode("cp949"))
+    write_sound(recording, tone(5))
+    if content == "no sound":
+        recording.write_bytes(b"no sound" * 100)
+    done = command("submit", recording, folder, tmp_path / "out")
+    assert done.exit_code == (content == "no sound"), done.exception
+    assert "seal" in done.stderr
+    assert findings(tmp_path / "out") == {}
+    summary = json.loads((tmp_path / "out" / SUMMARY_NAME).read_text())
+    assert [entry["id"] for entry in summary["recordings"]] == [recording.stem]
+    assert (tmp_path / "out" / "performance.json").exists()
