@@ -14,6 +14,8 @@ from voiceman.errors import RecordingError, RecordingNotFoundError, ResultNotWri
 from voiceman_client.inputs import find_recordings
 from voiceman_client.layout import INCOMING, PROCESSING
 
+_NAME_MAX_BYTES = 255  # of a file, in every file system of Linux
+
 
 def take_in(recordings: Sequence[Path], folder: Path) -> None:
     """Put links to recordings into `incoming/`; those that are there already stay.
@@ -36,7 +38,9 @@ def take_in(recordings: Sequence[Path], folder: Path) -> None:
             link = incoming / target.name
             if os.path.lexists(link):
                 digest = hashlib.sha256(os.fsencode(target)).hexdigest()[:8]
-                link = incoming / f"{target.stem}-{digest}{target.suffix}"
+                most_bytes = _NAME_MAX_BYTES - len(os.fsencode(f"-{digest}{target.suffix}"))
+                stem = os.fsdecode(os.fsencode(target.stem)[:most_bytes])
+                link = incoming / f"{stem}-{digest}{target.suffix}"
             link.symlink_to(target)
     except OSError as err:
         raise ResultNotWrittenError(

@@ -114,6 +114,16 @@ def test_links_never_stand_for_two_recordings(tmp_path):
     assert len(list((job / "incoming").iterdir())) == 2
 
 
+def test_long_names_that_are_equal_get_links_of_their_own(tmp_path):
+    paths = [tmp_path / folder / f"{'통' * 83}.wav" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.touch()
+    incoming.take_in(paths, tmp_path / "job")
+    links = (tmp_path / "job/incoming").iterdir()
+    assert {link.readlink() for link in links} == set(paths)
+
+
 def test_names_stay_as_they_were_when_others_come(server, tmp_path, output):
     for folder in "ab":
         (tmp_path / folder).mkdir()
