@@ -48,11 +48,24 @@ class Answers:
 
     @property
     def all_weights(self) -> dict[str, ModelWeights]:
-        """All weights that they rest on, by model."""
-        found: dict[str, ModelWeights] = {}
-        for answer in (*(item.evidence for item in self.heard), self.summary):
-            found |= answer.get("models", {}) if answer else {}
-        return found | dict(self.weights)
+        """All weights that they rest on, by model; of one that was exchanged, the last."""
+        return {name: weights for named in self._named for name, weights in named.items()}
+
+    @property
+    def are_of_one_server(self) -> bool:
+        """Whether no model was exchanged between the first answer and the last."""
+        # What a model says of itself counts, not what others say.
+        return all(
+            self.all_weights[name] == weights
+            for named in self._named
+            for name, weights in named.items()
+            if name not in self.weights
+        )
+
+    @property
+    def _named(self) -> list[Mapping[str, ModelWeights]]:
+        answers = (*(item.evidence for item in self.heard), self.summary)
+        return [*(answer.get("models", {}) for answer in answers if answer), self.weights]
 
 
 def encode_answers(answers: Answers) -> bytes:

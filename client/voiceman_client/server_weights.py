@@ -30,6 +30,8 @@ class ServerWeights:
         Raises:
             ServerError: the server failed; see `voiceman.errors`.
         """
+        if not answers.are_of_one_server:
+            return False
         now: dict[str, ModelWeights] = {}
         for language in sorted(answers.languages) or [AUTO_LANGUAGE]:
             now |= await self._in(language or AUTO_LANGUAGE)

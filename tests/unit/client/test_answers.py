@@ -210,6 +210,16 @@ def test_answers_of_other_weights_do_not_hold(what: str):
     assert not holds(server, aligned_in_korean())
 
 
+def test_answers_of_a_run_in_which_a_model_was_exchanged_hold_for_neither_of_the_two():
+    server = FakeServer()
+    stored = answers()
+    stored.heard[0].evidence["models"]["whisper"] = OTHER_WEIGHTS
+    stored.heard[1].evidence["models"]["whisper"] = WEIGHTS
+    assert not holds(server, stored)
+    server.models = {"whisper": OTHER_WEIGHTS}
+    assert not holds(server, stored)
+
+
 def test_the_code_that_summed_up_counts():
     server = FakeServer()
     document = summary("A", "B") | {"models": {"recording_summary": WEIGHTS}}
