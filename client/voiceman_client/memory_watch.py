@@ -5,6 +5,7 @@ On GB10 NVML does not tell the GPU's memory: it is the machine's, see `voiceman.
 
 import logging
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ def no_gpu() -> None:
 
 
 class MemoryWatch:
-    """Looks at the memories when told to; for one thread at a time."""
+    """Looks at the memories when told to. Threads may use it at the same time."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class MemoryWatch:
         self._host = host
         self._process = process or process_bytes
         self._clock = clock
+        self._lock = threading.Lock()
         self._passed: dict[str, int] = defaultdict(int)  # thresholds, by memory
         self._times_s: list[float] = []
         self._ends: list[MemoryFacts] = []
@@ -98,6 +100,10 @@ class MemoryWatch:
 
     def look(self) -> MemoryFacts:
         """Read all memories; a threshold that one has passed upwards is logged, once."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> MemoryFacts:
         host, gpu = self._read(self._host), self._gpu()
         shares: list[float] = []
         for name, reading in (("memory", host), ("GPU memory", gpu)):
@@ -115,9 +121,10 @@ class MemoryWatch:
 
     def recording_ended(self) -> MemoryFacts:
         """`look`, and keep what was read to find leaks; whether the recording failed or not."""
-        facts = self.look()
-        self._times_s.append(self._clock())
-        self._ends.append(facts)
+        with self._lock:
+            facts = self._look()
+            self._times_s.append(self._clock())
+            self._ends.append(facts)
         return facts
 
     def growths(self) -> dict[str, Growth]:

@@ -154,6 +154,10 @@ class Submission:
 
         async def finish(processing: Processing, path: Path, ticket: int) -> None:
             outcome = await self._outcome(processing, path, ticket)
+            try:
+                await asyncio.to_thread(self._watched.memory.recording_ended)
+            except Exception:  # a recording without an outcome would be waited for, for ever
+                log.exception("%s: memory cannot be looked at", path)
             await finished.put(outcome)
 
         async def feed(processing: Processing) -> None:
@@ -259,4 +263,3 @@ class Submission:
             if not prepared:
                 self.intake.prepared(ticket, 0, 0.0)
             self.intake.finished(ticket)
-            await asyncio.to_thread(self._watched.memory.recording_ended)

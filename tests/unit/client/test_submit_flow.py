@@ -15,9 +15,10 @@ from test_result import MADE, SCORE, WEIGHTS, assessment, segment, utterance
 
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman.errors import DeadlineExceededError, InvalidRequestError, RecordingNotFoundError
+from voiceman_client.memory_watch import MemoryWatch
 from voiceman_client.options import Limits, SubmitOptions
 from voiceman_client.processing import Asked, Kept
-from voiceman_client.submit import Submission
+from voiceman_client.submit import Submission, Watched
 
 
 class Answer(dict):
@@ -267,3 +268,21 @@ def test_a_log_that_waits_for_the_disk_holds_up_nothing_else(recordings):
 
     assert asyncio.run(collect()) not in threads
     assert threads
+
+
+def test_a_memory_that_cannot_be_looked_at_ends_no_recording(recordings):
+    class Breaks(MemoryWatch):
+        def recording_ended(self):
+            raise RuntimeError("can't start new thread")
+
+    async def collect():
+        submission = Submission(
+            FakeServer(),
+            Asked(MADE, SubmitOptions()),
+            Limits(),
+            lambda step: None,
+            watched=Watched(memory=Breaks()),
+        )
+        return [outcome.error async for outcome in submission.run(recordings[:2])]
+
+    assert asyncio.run(asyncio.wait_for(collect(), 60)) == [None, None]
