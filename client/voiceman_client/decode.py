@@ -109,14 +109,14 @@ def decode(
 
     Raises:
         RecordingNotFoundError: no such file.
-        RecordingUnreadableError: no permission, empty, not audio, not finite, or nothing
-            could be decoded.
+        RecordingUnreadableError: no permission, empty, not audio, not finite, nothing could be
+            decoded, or the file changed meanwhile.
         RecordingLimitError: a larger file or more sound than one recording may have.
         NoAudioError: a container without a sound track.
         RecordingTooShortError: less than 25 ms of sound.
     """
     limits = limits or DecodeLimits()
-    size_bytes, sha256 = _identify(path, limits.file_bytes)
+    size_bytes, sha256, version = _identify(path, limits.file_bytes)
     try:
         source, sound, flags = _open(path, size_bytes, sha256, limits, report)
     except MemoryError:
@@ -126,6 +126,10 @@ def decode(
             f"{path}: not a sound file, or damaged beyond reading ({err.strerror}); "
             f"{size_bytes} bytes; check that it plays"
         ) from err
+    except OSError as err:  # gone meanwhile
+        raise _changed(path) from err
+    if _version(path) != version:  # the hash would be of other bytes than the sound
+        raise _changed(path)
     waveforms, numbers = select_channels(sound.channels, channels)
     return Recording(source, waveforms, numbers, tuple(flags), hash_samples(waveforms))
 
@@ -138,10 +142,29 @@ def hash_samples(waveforms: Iterable[Int16Waveform]) -> str:
     return pcm.hexdigest()
 
 
-def _identify(path: Path, limit_bytes: int) -> tuple[int, str]:
-    """Size and SHA-256; whatever the file system refuses becomes an error that says so."""
+# Of a file: number, size, and time of the last change in ns.
+_Version = tuple[int, int, int]
+
+
+def _version(path: Path) -> _Version | None:
+    """What of a file tells that it changed; None: it is gone."""
     try:
-        size_bytes = path.stat().st_size
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _changed(path: Path) -> RecordingUnreadableError:
+    return RecordingUnreadableError(
+        f"{path}: changed while it was read; submit it again when it is copied completely"
+    )
+
+
+def _identify(path: Path, limit_bytes: int) -> tuple[int, str, _Version | None]:
+    """Size, SHA-256 and version; what the file system refuses becomes an error that says so."""
+    try:
+        version, size_bytes = _version(path), path.stat().st_size
         if size_bytes == 0:
             raise RecordingUnreadableError(f"{path}: empty, 0 bytes; copy it again")
         if size_bytes > limit_bytes:
@@ -149,7 +172,7 @@ def _identify(path: Path, limit_bytes: int) -> tuple[int, str]:
                 f"{path}: {size_bytes} bytes, at most {limit_bytes} are taken; cut it into parts"
             )
         check_no_archive(path)
-        return size_bytes, sha256_of(path)
+        return size_bytes, sha256_of(path), version
     except FileNotFoundError as err:
         raise RecordingNotFoundError(f"{path}: no such file; check the path") from err
     except PermissionError as err:

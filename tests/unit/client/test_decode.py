@@ -274,3 +274,22 @@ def test_an_archive_is_not_searched_for_sound(tmp_path):
         archive.write(sound)
     with pytest.raises(RecordingUnreadableError, match="ZIP archive; unpack it first"):
         decode(tmp_path / "b.flac")
+
+
+@pytest.mark.parametrize("change", ["grows", "is replaced", "goes"])
+def test_a_file_that_changes_while_it_is_read_has_no_result(tmp_path, change):
+    """Its hash would be of other bytes than its sound."""
+    path = write_sound(tmp_path / "call.wav", tone(5))
+    content = path.read_bytes()
+
+    def report(read_bytes, decoded_s):
+        if change == "grows":
+            path.write_bytes(content + bytes(1000))
+        else:
+            path.unlink(missing_ok=True)
+            if change == "is replaced":
+                (tmp_path / "other").write_bytes(content)
+                path.write_bytes(content)
+
+    with pytest.raises(RecordingUnreadableError, match="changed while it was read"):
+        decode(path, report=report)
