@@ -1,6 +1,7 @@
 """Result files: JSON, SubRip, WebVTT and plain text, written whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -117,6 +118,8 @@ def write_result(result: Result, path: Path, kind: str) -> Written:
 def write_whole(path: Path, content: bytes) -> Written:
     """Write beside the target, then rename: a reader never sees half a file.
 
+    When it returns, a power cut does not take the file any more.
+
     Raises:
         ResultNotWrittenError: the disk is full, or no permission; names the file.
     """
@@ -132,6 +135,7 @@ def write_whole(path: Path, content: bytes) -> Written:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as err:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -141,6 +145,21 @@ def write_whole(path: Path, content: bytes) -> Written:
             "make room or give another --output"
         ) from err
     return Written(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the disk have the names in a folder; file systems that cannot be asked to do it soon."""
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # it may be written into, and not be read
+        return
+    try:
+        os.fsync(opened)
+    except OSError as err:
+        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(opened)
 
 
 def _umask() -> int:

@@ -138,6 +138,19 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.json", "new"]
 
 
+def test_a_file_that_is_written_outlives_a_power_cut(tmp_path, monkeypatch):
+    """Its content is synced before it gets its name, and the folder that has the name after."""
+    synced = []
+
+    def fsync(opened):
+        synced.append((Path(f"/dev/fd/{opened}").resolve(), (tmp_path / "a.json").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_result({"segments": []}, tmp_path / "a.json", "json")
+    assert [there for _, there in synced] == [False, True]
+    assert synced[1][0] == tmp_path
+
+
 def test_results_have_ordinary_permissions(tmp_path):
     written = write_result({"segments": []}, tmp_path / "a.json", "json")
     (tmp_path / "ordinary").touch()
