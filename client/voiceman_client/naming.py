@@ -9,10 +9,14 @@ from pathlib import Path
 
 from voiceman_client.inputs import printable
 from voiceman_client.layout import KINDS, SUMMARY_NAME, Layout
+from voiceman_client.vitals_file import VITALS_NAME
 
 PERFORMANCE_NAME = "performance"  # without suffix, of the report about a run
 _MAX_STEM_BYTES = 230  # file systems take names of 255; a hyphen, 8 digits and a suffix follow
-_RESERVED = {SUMMARY_NAME.removesuffix(".json"), PERFORMANCE_NAME}
+_RESERVED = {
+    *(name.removesuffix(".json") for name in (SUMMARY_NAME, VITALS_NAME)),
+    PERFORMANCE_NAME,
+}
 
 
 def result_names(
@@ -27,7 +31,7 @@ def result_names(
     - recordings of this run share the stem, or another is known to have it;
     - the folder holds a file of this stem, and no JSON result beside it says that it was made of
       this recording;
-    - the stem is that of the report about a run, or of the job's summary;
+    - the stem is that of the report about a run, its vitals, or the job's summary;
     - JSON is not among the formats, so that the next run could not tell whose the files are.
 
     Stems too long for a file system are cut and get the digits as well. The same recording

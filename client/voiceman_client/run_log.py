@@ -242,6 +242,7 @@ def half_files(folder: Path) -> list[Path]:
         path
         for part in ("", COMPLETED, FAILED)
         for path in (folder / part).glob(f"{TEMPORARY_PREFIX}*")
+        if not path.suffix  # a result of a recording that has such a name
     )
 
 

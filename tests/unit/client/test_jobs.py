@@ -240,6 +240,16 @@ def test_a_recording_of_the_name_of_the_summary_keeps_clear_of_it(server, tmp_pa
     assert "counts" in json.loads((output / SUMMARY_NAME).read_text())
 
 
+@pytest.mark.parametrize("name", [".vitals", ".voiceman-call"])
+def test_results_of_recordings_with_names_of_working_files_stay(server, tmp_path, output, name):
+    recordings = [write_sound(tmp_path / f"{stem}.wav", tone(5)) for stem in (name, "other")]
+    done = [command("submit", recording, "-o", output) for recording in recordings]
+    for recording, run in zip(recordings, done, strict=True):
+        result = json.loads(Path(run.stdout.strip()).read_text())
+        assert result["provenance"]["source"]["file"] == str(recording)
+    assert findings(output) == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
