@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from voiceman.errors import RecordingError, RecordingNotFoundError, ResultNotWrittenError
-from voiceman_client.inputs import find_recordings
+from voiceman_client.inputs import find_recordings, straight
 from voiceman_client.layout import INCOMING, PROCESSING
 
 _NAME_MAX_BYTES = 255  # of a file, in every file system of Linux
@@ -105,4 +105,4 @@ def _link(recording: Path, name: str, folder: Path) -> Path:
 
 def _led_to(path: Path) -> Path:
     """Where a link leads, one step; another file is itself."""
-    return path.parent / path.readlink() if path.is_symlink() else path
+    return straight(path.parent / path.readlink()) if path.is_symlink() else path

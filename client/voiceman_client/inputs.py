@@ -37,7 +37,7 @@ def find_recordings(
     for argument in _with_lists(arguments, listed):
         refused: list[OSError] = []
         try:
-            named = {path.resolve(): path for path in _expand(argument, refused)}
+            named = {path.resolve(): straight(path) for path in _expand(argument, refused)}
         # RuntimeError: a loop of links; ValueError: a NUL, or a pattern such as "a**.wav".
         except (OSError, RuntimeError, ValueError) as err:
             errors.append(_unreadable(argument, err))
@@ -52,6 +52,16 @@ def find_recordings(
         for resolved, path in named.items():
             found.setdefault(resolved, path)
     return list(found.values()), errors
+
+
+def straight(path: Path) -> Path:
+    """The path without `..` on the way: a recording is known by its path in later runs as well.
+
+    Raises:
+        OSError, RuntimeError: the file system refuses, or links lead in a circle.
+    """
+    # Behind a link `..` is somewhere else than the text says.
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def printable(path: Path | str) -> str:

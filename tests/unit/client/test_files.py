@@ -38,6 +38,14 @@ def test_globs_files_and_lists_name_each_recording_once(calls):
     assert everything == (["calls/deep/a.m4a", "other.mp3", "calls/b.WAV"], [])
 
 
+def test_a_recording_has_the_same_path_however_it_is_reached(calls):
+    plain = [Path(path).absolute() for path in found("calls/b.WAV")[0]]
+    for argument in ("calls/../calls/b.WAV", "calls/deep/../b.WAV", f"../{calls.name}/c*/b.WAV"):
+        assert [Path(path).absolute() for path in found(argument)[0]] == plain
+    Path("linked").symlink_to("calls/deep")  # behind it, .. is another folder than here
+    assert [Path(path).absolute() for path in found("linked/../b.WAV")[0]] == plain
+
+
 def test_absolute_globs_work(calls):
     assert found(f"{calls}/*.mp3")[0] == [f"{calls}/other.mp3"]
 

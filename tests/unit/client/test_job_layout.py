@@ -114,6 +114,17 @@ def test_links_never_stand_for_two_recordings(tmp_path):
     assert len(list((job / "incoming").iterdir())) == 2
 
 
+def test_a_link_that_is_relative_leads_to_the_same_recording(tmp_path):
+    (tmp_path / "calls").mkdir()
+    recording = tmp_path / "calls/a.wav"
+    recording.touch()
+    (tmp_path / "job/incoming").mkdir(parents=True)
+    (tmp_path / "job/incoming/a.wav").symlink_to("../../calls/a.wav")
+    assert incoming.waiting(tmp_path / "job") == ([recording], [])
+    incoming.take_in([recording], tmp_path / "job")
+    assert len(list((tmp_path / "job/incoming").iterdir())) == 1
+
+
 def test_long_names_that_are_equal_get_links_of_their_own(tmp_path):
     paths = [tmp_path / folder / f"{'통' * 83}.wav" for folder in "ab"]
     for path in paths:
