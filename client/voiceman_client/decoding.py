@@ -148,7 +148,12 @@ class DecoderPool:
                 await send(worker, {"path": str(path), "channels": channels})
                 while not is_last(answer := await receive(worker)):
                     progress = replace(progress, **answer)
-                    allowed_s = self._limits.wall_s(progress.file_bytes, progress.decoded_s)
+                    # A worker that was taken over must not give itself more time.
+                    most = self._limits
+                    allowed_s = most.wall_s(
+                        min(most.file_bytes, progress.file_bytes),
+                        min(most.recording_s, progress.decoded_s),
+                    )
                     timeout.reschedule(began_s + allowed_s)
                     show(progress)
                 recording = await receive_recording(worker, answer, self._limits.recording_s)

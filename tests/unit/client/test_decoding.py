@@ -175,6 +175,22 @@ def test_a_file_with_very_many_flags_arrives(tmp_path):
 QUICK = DecodeLimits(start_s=2.0)
 
 
+@pytest.mark.parametrize("claim", [{"decoded_s": 1e9}, {"file_bytes": 1e15}, {"decoded_s": "NaN"}])
+def test_a_worker_cannot_give_itself_time(claim):
+    said = message(claim).replace(b'"NaN"', b"NaN")
+    command = (
+        *(sys.executable, "-c"),
+        f"import sys; sys.stdin.readline(); sys.stdout.buffer.write({said!r}); "
+        "sys.stdout.flush(); sys.stdin.read()",
+    )
+    limits = DecodeLimits(start_s=2.0, recording_s=10.0, file_bytes=1000)
+    (error,) = asyncio.run(
+        asyncio.wait_for(decode_all([Path("a.wav")], command=command, limits=limits), 30)
+    )
+    assert isinstance(error, RecordingLimitError)
+    assert "takes longer to decode" in str(error)
+
+
 def decode_one(path, **pool_options):
     (answer,) = asyncio.run(decode_all([path], workers=1, **pool_options))
     return answer
