@@ -163,6 +163,12 @@ class InFlight:
         """What went through since the last look."""
         return self.admission.look(self.clock())
 
+    async def not_stopped(self) -> None:
+        """Wait while nothing at all may be sent, for what is no window and needs no place."""
+        while not self.admission.slots:
+            self._changed.clear()
+            await self._changed.wait()
+
     @asynccontextmanager
     async def window(self, audio_s: float) -> AsyncGenerator[None, None]:
         """Wait for a place and hold it, for a window of so many seconds of audio."""

@@ -50,7 +50,7 @@ async def enrol(server: Server, paths: Sequence[Path], timeout_s: float) -> Voic
     try:
         for path in paths:
             recording = await decoders.decode(path, "mix")
-            planned = await plan(server, recording, at_once, timeout_s)
+            planned = await plan(server, recording, lambda: at_once, timeout_s)
             turns = [
                 await _embed(server, window, timeout_s) for window in planned.windows(recording)
             ]

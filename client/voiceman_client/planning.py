@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -121,14 +122,17 @@ class Plan:
 
 
 async def plan(
-    server: Server, recording: Recording, at_once: asyncio.Semaphore, timeout_s: float
+    server: Server,
+    recording: Recording,
+    turn: Callable[[], AbstractAsyncContextManager[object]],
+    timeout_s: float,
 ) -> Plan:
     """Find speech and speaker turns with `voice_activity`, and cut windows.
 
     Args:
         server: where `voice_activity` is.
         recording: decoded.
-        at_once: how many pieces may be with the server at a time, over all recordings.
+        turn: waits until one more piece may be with the server; it is there as long as this lasts.
         timeout_s: for each request.
 
     Raises:
@@ -139,7 +143,7 @@ async def plan(
     async def find_speech(
         waveform: Int16Waveform,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        async with at_once:
+        async with turn():
             answer = await server.infer("voice_activity", {"WAVEFORM": waveform}, timeout_s)
         weights["voice_activity"] = json.loads(read_text(answer, "VOICE_ACTIVITY_WEIGHTS"))
         return read_array(answer, "SPEECH"), read_array(answer, "SPEAKER_TURNS")

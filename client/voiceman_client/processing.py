@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -268,9 +269,16 @@ class Processing:
     async def _plan(self, path: Path, recording: Recording, work: str) -> Plan:
         planned = await asyncio.to_thread(self._kept.ledger.plan, work)
         if planned is None or not self._kept.is_logged(_plan_sha256(work, planned)):
-            planned = await plan(self._server, recording, self._pieces, self._limits.timeout_s)
+            planned = await plan(self._server, recording, self._turn, self._limits.timeout_s)
         await self._file(partial(self._kept.ledger.keep_plan, path, work, planned))
         return planned
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """A piece of sound is searched for speech; not while nothing may be sent."""
+        async with self._pieces:
+            await self._flight.not_stopped()
+            yield
 
     async def _known(
         self, work: str, note: Callable[..., Awaitable[None]]

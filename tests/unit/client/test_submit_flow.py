@@ -6,6 +6,8 @@ The server of these tests is a stand-in: what counts here is what is sent, and w
 import asyncio
 import json
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from voiceman.errors import DeadlineExceededError, InvalidRequestError, Recordin
 from voiceman_client.memory_watch import MemoryWatch
 from voiceman_client.options import Limits, SubmitOptions
 from voiceman_client.processing import Asked, Kept
+from voiceman_client.reading import Reading
 from voiceman_client.submit import Submission, Watched
 
 
@@ -286,3 +289,35 @@ def test_a_memory_that_cannot_be_looked_at_ends_no_recording(recordings):
         return [outcome.error async for outcome in submission.run(recordings[:2])]
 
     assert asyncio.run(asyncio.wait_for(collect(), 60)) == [None, None]
+
+
+@pytest.mark.parametrize(("celsius", "are_asked"), [(40.0, True), (86.0, False)])
+def test_nothing_is_sent_to_a_server_that_is_too_hot(recordings, celsius, are_asked):
+    asked = []
+
+    class Listening(FakeServer):
+        async def infer(self, model, inputs, timeout_s):
+            asked.append(model)
+            return await super().infer(model, inputs, timeout_s)
+
+    class Sensor:
+        name = "sensor"
+
+        def read(self):
+            return Reading(time.monotonic(), celsius)
+
+    async def begin():
+        submission = Submission(
+            Listening(),
+            Asked(MADE, SubmitOptions()),
+            Limits(),
+            lambda step: None,
+            watched=Watched(sensor=Sensor()),
+        )
+        outcomes = submission.run(recordings[:1])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(anext(outcomes), 3 if not are_asked else 60)
+        await outcomes.aclose()
+
+    asyncio.run(begin())
+    assert bool(asked) == are_asked
