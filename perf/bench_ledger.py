@@ -41,6 +41,7 @@ COMMAND = "make bench-ledger"
 RECORDINGS = 10_000
 WINDOWS = 6  # a recording of three minutes
 RUNS = 5
+MADE = "b" * 64
 EVIDENCE = json.dumps({"utterances": [{"text": "a word or two " * 8}] * 8})
 IN_MEMORY = Path("/dev") / "shm"  # making it up waits for a disk 100,000 times otherwise
 STATUS = "from voiceman_client.cli import main; main()"
@@ -56,12 +57,12 @@ def make_up(folder: Path, recordings: Sequence[Path]) -> None:
     plan = Plan((ChannelPlan(None, spans, np.zeros((0, 3))),), {})
     answer = WindowAnswer(EVIDENCE, np.zeros((4, 192), np.float32))
     with opened(order_of(folder, recordings), print) as job:
-        job.ledger.expect(recordings)
+        job.ledger.expect(recordings, MADE)
         for number, path in enumerate(recordings):
             work = f"{number:064x}"
             facts = {"file": str(path)}
             job.note("decoded", {**facts, "sha256": "a" * 64, "pcm_sha256": work})
-            job.ledger.begin(path, sha256="a" * 64, made="b" * 64, work=work, duration_s=180.0)
+            job.ledger.begin(path, sha256="a" * 64, made=MADE, work=work, duration_s=180.0)
             job.ledger.keep_plan(path, work, plan)
             for span in spans:
                 job.ledger.keep_answer(work, None, span, answer)
@@ -80,7 +81,7 @@ def make_up(folder: Path, recordings: Sequence[Path]) -> None:
 def take_up(folder: Path, recordings: Sequence[Path]) -> None:
     """What a run does before its first recording goes to a decoder."""
     with opened(order_of(folder, recordings), print) as job:
-        job.ledger.expect(recordings)
+        job.ledger.expect(recordings, MADE)
 
 
 def look(folder: Path) -> None:

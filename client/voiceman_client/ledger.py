@@ -160,15 +160,23 @@ class Ledger:
             with suppress(OSError):  # an empty one does no harm
                 remove_ledger(self._begun.parent)
 
-    def expect(self, paths: Sequence[Path]) -> None:
-        """Say which recordings a run was given; those that were not finished are PENDING again."""
+    def expect(self, paths: Sequence[Path], made: str) -> None:
+        """Say which recordings a run was given.
+
+        Those that were not finished, or with something else, are PENDING again.
+
+        Args:
+            paths: of the recordings.
+            made: what they are to be worked on with, see `Entry`.
+        """
         now = time.time()
-        rows = [(printable(path.absolute()), State.PENDING, now) for path in paths]
+        rows = [(printable(path.absolute()), State.PENDING, made, now) for path in paths]
         with self._database.change() as database:
             database.executemany(
-                "INSERT INTO recordings (path, state, changed_unix_s) VALUES (?, ?, ?) "
+                "INSERT INTO recordings (path, state, made, changed_unix_s) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (path) DO UPDATE SET state = excluded.state, error = '', why = '', "
-                "changed_unix_s = excluded.changed_unix_s WHERE state != 'COMPLETED'",
+                "changed_unix_s = excluded.changed_unix_s "
+                "WHERE state != 'COMPLETED' OR made != excluded.made",
                 rows,
             )
 

@@ -141,7 +141,7 @@ class Submission:
             ConfigurationError: the temperature must be watched, and cannot be.
             ResultNotWrittenError: the ledger cannot be written.
         """
-        await asyncio.to_thread(self._kept.ledger.expect, paths)
+        await asyncio.to_thread(self._kept.ledger.expect, paths, self._asked.made_sha256)
         self.intake = Intake(len(paths), self._limits.workers)
         finished: asyncio.Queue[Outcome] = asyncio.Queue(self._limits.in_flight)
         tasks: set[asyncio.Task[Any]] = set()

@@ -200,7 +200,7 @@ def test_watch_names_what_failed(server, recordings, tmp_path):
 def test_the_ledger_of_a_run_is_read_while_it_goes_on_and_after_it_was_killed(tmp_path):
     folder, copy = tmp_path / "results", tmp_path / "copy"
     with Ledger(folder / LEDGER_NAME) as ledger:
-        ledger.expect([tmp_path / "a.wav", tmp_path / "b.wav"])
+        ledger.expect([tmp_path / "a.wav", tmp_path / "b.wav"], "m")
         ledger.fail(tmp_path / "b.wav", RecordingUnreadableError("b.wav: damaged"))
         going = peek(folder)
         shutil.copytree(folder, copy)

@@ -4,14 +4,17 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from media import tone, write_sound
 from run_folders import SHORT_S, command, elsewhere, findings
+from test_result import MADE
 
-from voiceman.errors import DeadlineExceededError, LedgerError
+from voiceman.errors import DeadlineExceededError, LedgerError, ServerUnreachableError
 from voiceman_client.chain import read_chain
+from voiceman_client.client import Client
 from voiceman_client.inputs import printable, unprinted
 from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger, State
@@ -91,6 +94,21 @@ def test_retry_asks_for_the_same_and_sends_no_answered_window_again(server, half
     again = command("retry", half_done)
     assert again.exit_code == 0
     assert "every recording is completed" in again.stderr
+
+
+def test_retry_goes_on_with_what_was_asked_for_last(server, half_done, recordings, monkeypatch):
+    """Also where everything was completed before, with other options."""
+    assert command("retry", half_done).exit_code == 0
+    monkeypatch.setattr(Client, "_made", lambda *_: replace(MADE, options={"language": "en"}))
+    server.fail_for = lambda inputs: (
+        ServerUnreachableError("gone") if inputs["WAVEFORM"].any() else None
+    )
+    done = command("submit", *recordings, "-o", half_done, "--language", "en")
+    assert done.exit_code == 3
+    server.fail_for = lambda inputs: None
+    again = command("retry", half_done)
+    assert again.exit_code == 0
+    assert len(again.stdout.splitlines()) == len(recordings)
 
 
 def test_retry_finds_files_of_options_from_another_folder(

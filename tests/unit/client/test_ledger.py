@@ -43,7 +43,7 @@ def call(tmp_path):
 def test_a_recording_goes_through_its_states(file, call):
     with Ledger(file) as ledger:
         assert ledger.entry(call) is None
-        ledger.expect([call])
+        ledger.expect([call], "m")
         assert ledger.entry(call).state == State.PENDING
         begin(ledger, call)
         entry = ledger.entry(call)
@@ -76,17 +76,19 @@ def test_another_run_expects_again_what_is_not_completed(file, tmp_path):
         ledger.fail(paths[1], NoAudioError("none"))
         ledger.keep_answer("cut.wav", None, WINDOW, answer())
     with Ledger(file) as ledger:
-        ledger.expect(paths)
+        ledger.expect(paths, "m")
         states = [ledger.entry(path).state for path in paths]
         assert states == [State.COMPLETED, State.PENDING, State.PENDING, State.PENDING]
         assert list(ledger.answers("cut.wav")) == [(None, WINDOW)]
         assert ledger.answered() == {"cut.wav": 1}
+        ledger.expect(paths, "other options, or other models")
+        assert ledger.entry(paths[0]).state == State.PENDING
 
 
 def test_cancelling_takes_back_what_is_not_final(file, tmp_path):
     paths = [tmp_path / f"{state}.wav" for state in State]
     with Ledger(file) as ledger:
-        ledger.expect(paths)
+        ledger.expect(paths, "m")
         for path, state in zip(paths, State, strict=True):
             ledger.advance(path, state)
         assert ledger.cancel() == 4
@@ -169,7 +171,7 @@ def test_cleaning_forgets_completed_recordings_only(file, tmp_path):
 
 def test_facts_and_names_are_kept(file, call):
     with Ledger(file) as ledger:
-        ledger.expect([call])
+        ledger.expect([call], "m")
         ledger.state_fact({"order": "{}", "cancel": ""})
         ledger.state_fact({"cancel": "1"})
         ledger.keep_names({call: "call-12345678"})
@@ -187,7 +189,7 @@ def test_an_empty_ledger_that_another_process_uses_stays(file, call):
     """`cancel` may look into that of a run which still waits for its server."""
     with Ledger(file) as of_the_run:
         Ledger(file).close()
-        of_the_run.expect([call])
+        of_the_run.expect([call], "m")
     with Ledger(file, read_only=True) as ledger:
         assert [entry.state for entry in ledger.entries()] == [State.PENDING]
 
@@ -249,7 +251,7 @@ def test_a_damaged_file_is_named(file, content):
 
 def test_a_page_that_was_damaged_is_named(file, tmp_path):
     with Ledger(file) as ledger:
-        ledger.expect([tmp_path / f"{n}.wav" for n in range(500)])
+        ledger.expect([tmp_path / f"{n}.wav" for n in range(500)], "m")
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     file.write_bytes(content)
@@ -276,7 +278,7 @@ def test_reading_changes_nothing(file, call):
             ledger.advance(call, State.FORENSIC)
             assert reading.entry(call).state == State.FORENSIC
             with pytest.raises(ResultNotWrittenError):
-                reading.expect([call])
+                reading.expect([call], "m")
     before = file.read_bytes()
     with Ledger(file, read_only=True) as reading:
         assert reading.counts()[State.FORENSIC] == 1
