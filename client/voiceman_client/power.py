@@ -86,7 +86,7 @@ def set_mode(name: str, nvml: ModuleType, state: Path = DEFAULT_STATE) -> list[s
         found = {uuid: known.get(uuid) or _look(nvml, handle) for uuid, handle in gpus.items()}
     except nvml.NVMLError as err:
         raise _refused(nvml, err) from err
-    _write_state(state, {**known, **found})
+    _write_state(state, {**known, **found})  # before anything is set
     said: list[str] = []
     try:
         for uuid, handle in gpus.items():
@@ -245,8 +245,10 @@ def _refused(nvml: ModuleType, err: Exception) -> EnvironmentCheckError:
 
 
 def _write_state(path: Path, found: Mapping[str, Found]) -> None:
+    new = path.with_name(f"{path.name}.new")
     try:
-        path.write_text(json.dumps({uuid: asdict(gpu) for uuid, gpu in found.items()}) + "\n")
+        new.write_text(json.dumps({uuid: asdict(gpu) for uuid, gpu in found.items()}) + "\n")
+        new.replace(path)  # whole or not at all: what was found can be found out once only
     except OSError as err:
         raise ConfigurationError(
             f"{path}: cannot be written ({err.strerror}), and without it nothing could be put "

@@ -1,5 +1,8 @@
 """Power modes set what a GPU can do, say what it cannot, and put back what was found."""
 
+import errno
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 from fake_nvml import FakeGpu, FakeNvml, NVMLError, gb10
@@ -75,6 +78,22 @@ def test_a_state_that_cannot_be_kept_changes_nothing(tmp_path):
     (tmp_path / "state").write_text("[]")
     with pytest.raises(ConfigurationError, match="not written by"):
         restore(nvml, tmp_path / "state")
+
+
+def test_a_full_disk_takes_nothing_of_what_was_found(tmp_path, monkeypatch):
+    nvml = FakeNvml(card := FakeGpu(limit_mw=90_000))
+    set_mode("power-saver", nvml, tmp_path / "state")
+
+    def write_half(path, text):
+        path.write_bytes(text[: len(text) // 2].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", write_half)
+        with pytest.raises(ConfigurationError, match="No space left"):
+            set_mode("balanced", nvml, tmp_path / "state")
+    restore(nvml, tmp_path / "state")
+    assert card.limit_mw == 90_000
 
 
 def test_a_gpu_that_cannot_do_anything_says_so(tmp_path):
