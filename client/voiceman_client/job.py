@@ -169,7 +169,7 @@ def carry_out(
         RunLogError, LedgerError, ResultNotWrittenError: the folder cannot be used.
     """
     stop = stop or Stop()
-    started_unix_s = time.time()
+    began_s = time.monotonic()
     telemetry = Telemetry(len(order.recordings))
     watched = replace(order.watched(), retried=telemetry.retried)
     cache = order.cache()
@@ -204,7 +204,8 @@ def carry_out(
                 break
         outcomes.close()  # nothing more comes, nor is filed
         _say_stopped(stop, folder)
-        write_summary(order.layout, folder.ledger, folder.log, order.asked(), started_unix_s)
+        seconds = time.monotonic() - began_s
+        write_summary(order.layout, folder.ledger, folder.log, order.asked(), seconds)
         _report(folder, display, telemetry, observer)
         display.say(f"seal: {_seal(order, tally, folder)}")
 

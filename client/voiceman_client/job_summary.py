@@ -16,7 +16,7 @@ _SCHEMA = "voiceman/job/1"
 
 
 def write_summary(
-    layout: Layout, ledger: Ledger, log: RunLog, asked: Mapping[str, Any], started_unix_s: float
+    layout: Layout, ledger: Ledger, log: RunLog, asked: Mapping[str, Any], seconds: float
 ) -> None:
     """Write what became of a job so far, and log it.
 
@@ -25,7 +25,7 @@ def write_summary(
         ledger: of the job.
         log: of the job.
         asked: what its last run was asked for.
-        started_unix_s: when its last run began.
+        seconds: that its last run took, which a clock that is set meanwhile does not change.
 
     Raises:
         ResultNotWrittenError: the disk is full, or no permission.
@@ -36,9 +36,9 @@ def write_summary(
         "schema": _SCHEMA,
         "counts": ledger.counts(),
         "last_run": {
-            "started": _time(started_unix_s),
+            "started": _time(now_unix_s - seconds),
             "ended": _time(now_unix_s),
-            "seconds": round(now_unix_s - started_unix_s, 3),
+            "seconds": round(seconds, 3),
         },
         **asked,
         "recordings": [

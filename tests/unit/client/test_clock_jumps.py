@@ -14,6 +14,7 @@ from voiceman.options import parse_window_options
 from voiceman.serving.whisper.job import Job
 from voiceman.serving.whisper.window import Window
 from voiceman_client import asking
+from voiceman_client.layout import SUMMARY_NAME
 from voiceman_client.writers import to_json
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -86,6 +87,8 @@ def test_a_run_whose_clock_jumps_all_the_time_is_like_any_other(
         )
         assert done.exit_code == 0, done.output
         assert not findings(tmp_path / folder)
+        summary = json.loads((tmp_path / folder / SUMMARY_NAME).read_text())
+        assert 0 < summary["last_run"]["seconds"] < min(map(abs, JUMPS_S))
         for path in recordings:
             for kind in ("json", "srt", "vtt", "txt"):
                 name = f"{path.stem}.{kind}"
