@@ -189,8 +189,8 @@ class Processing:
         """
         windows: list[Window] = []
         duration_s = 0.0
-        self._show(Progress(path))
         try:
+            self._show(Progress(path))
             recording = await self._decode(path)
             duration_s = recording.duration_s
             work = await self._begin(path, recording)

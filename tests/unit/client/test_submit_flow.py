@@ -321,3 +321,16 @@ def test_nothing_is_sent_to_a_server_that_is_too_hot(recordings, celsius, are_as
 
     asyncio.run(begin())
     assert bool(asked) == are_asked
+
+
+def test_a_caller_that_cannot_show_progress_gets_an_outcome_for_each_recording(recordings):
+    def show(step):
+        raise BrokenPipeError("nobody looks")
+
+    async def collect():
+        submission = Submission(FakeServer(), Asked(MADE, SubmitOptions()), Limits(), show)
+        return [outcome async for outcome in submission.run(recordings)]
+
+    outcomes = asyncio.run(asyncio.wait_for(collect(), 20))
+    assert len(outcomes) == len(recordings)
+    assert "nobody looks" in str(outcomes[0].error)
