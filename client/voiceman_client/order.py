@@ -87,7 +87,7 @@ class Order:
             ConfigurationError: there is no such sensor.
         """
         return Watched(
-            choose_sensor(self.means.heat_sensor, self.server),
+            choose_sensor(self.means.heat_sensor, self.server, self.means.metrics),
             HeatSettings(policy=self.means.heat_policy),
             self.layout.folder / TEMPERATURE_LOG,
             MetricsPage(self.means.metrics or metrics_address(self.server)),

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 from voiceman.errors import ConfigurationError
 from voiceman_client.reading import Reading
+from voiceman_client.server_load import metrics_address
 
-DEFAULT_METRICS_PORT = 8002
 TEMPERATURE_METRICS = ("voiceman_gpu_temperature_celsius", "DCGM_FI_DEV_GPU_TEMP")
 _PAGE_TIMEOUT_S = 3.0  # less than the 5 s between readings
 _MEMINFO = Path("/proc/meminfo")
@@ -238,13 +238,14 @@ class NoSensor:
         return Reading(self._clock(), missing=why, has_gpu=False)
 
 
-def choose_sensor(wanted: str, server: str) -> Sensor:
+def choose_sensor(wanted: str, server: str, metrics: str | None = None) -> Sensor:
     """The sensor of a run.
 
     Args:
-        wanted: "auto" (NVML for a server on this machine, else its metrics page at port 8002),
-            "nvml", "none", or the http(s) address of a metrics page.
+        wanted: "auto" (NVML for a server on this machine, else its metrics page), "nvml", "none",
+            or the http(s) address of a metrics page.
         server: host:port of the server's gRPC.
+        metrics: host:port of its metrics; None: the usual one.
 
     Raises:
         ConfigurationError: `wanted` is none of these.
@@ -260,10 +261,9 @@ def choose_sensor(wanted: str, server: str) -> Sensor:
             f"heat sensor {wanted!r}: allowed are auto, nvml, none, or the http address of a "
             "metrics page"
         )
-    host = server.rpartition(":")[0]
-    if _is_here(host.strip("[]")):
+    if _is_here(server.rpartition(":")[0].strip("[]")):
         return NvmlSensor()
-    return MetricsSensor(f"http://{host}:{DEFAULT_METRICS_PORT}/metrics")
+    return MetricsSensor(f"http://{metrics or metrics_address(server)}/metrics")
 
 
 def _is_here(host: str) -> bool:

@@ -88,7 +88,7 @@ def stand_in():
     client_module.require_ready = lambda server: None
     Client._made = lambda *_: MADE
     processing.DecoderPool = Decoders
-    order.choose_sensor = lambda wanted, server: Thermometer()
+    order.choose_sensor = lambda wanted, server, metrics: Thermometer()
 
 
 def _server():

@@ -155,6 +155,7 @@ def test_a_server_here_is_read_through_nvml(server):
 def test_a_server_elsewhere_is_read_through_its_metrics_page():
     assert choose_sensor("auto", "box:9001").name == "http://box:8002/metrics"
     assert choose_sensor("auto", "[fd00::1]:9001").name == "http://[fd00::1]:8002/metrics"
+    assert choose_sensor("auto", "box:9001", "box:9002").name == "http://box:9002/metrics"
 
 
 def test_a_sensor_can_be_chosen():
