@@ -51,7 +51,7 @@ def process_batch(
 
     Raises:
         ServerUnreachableError: nobody answers at the server's address.
-        ServerNotReadyError: it answers, but not all models are loaded.
+        ServerNotReadyError: it answers, but does not get all models loaded in `Limits.away_s`.
     """
     with Client(server, limits) as client:
         yield from client.process_batch(paths, **options)

@@ -28,7 +28,7 @@ from voiceman_client.status import (
     describe_models,
     describe_server,
     find_broken_models,
-    require_ready,
+    wait_until_loaded,
     wait_until_ready,
 )
 from voiceman_client.submit import Outcome, Submission, Watched
@@ -127,7 +127,7 @@ class Client:
 
         Raises:
             ServerUnreachableError: nobody answers at the server's address.
-            ServerNotReadyError: it answers, but not all models are loaded.
+            ServerNotReadyError: it answers, but does not get all models loaded in `Limits.away_s`.
             ConfigurationError: the file of voices or of patterns cannot be used, or the
                 temperature must be watched and cannot be.
         """
@@ -257,7 +257,7 @@ class Client:
         """Read what the options name, and ask the server what it is."""
         voices = read_voices(Path(options.voices)) if options.voices else None
         patterns = read_patterns(Path(options.patterns)) if options.patterns else None
-        require_ready(self._server)
+        wait_until_loaded(self._server, self._limits.away_s, self._stop.is_set)
         if voices and options.voices:
             voices.check_model(self._embedding_model(), Path(options.voices))
         made = self._made(options, patterns)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from voiceman.errors import (
     ServerUnreachableError,
 )
 from voiceman_client.transport import Arrays, Server, to_error, to_tensors
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -122,6 +125,25 @@ def require_ready(server: Server) -> None:
         )
 
 
+def wait_until_loaded(server: Server, timeout_s: float, stopped: Callable[[], bool]) -> None:
+    """Wait for a server that is there and loads its models, as after a power cut.
+
+    Args:
+        server: to ask.
+        timeout_s: for how long.
+        stopped: says when nobody waits any more.
+
+    Raises:
+        ServerUnreachableError: nobody answers, now or when the wait is over.
+        ServerNotReadyError: names the models that were not ready when the wait was over.
+    """
+    try:
+        require_ready(server)
+    except ServerNotReadyError as err:
+        log.warning("%s; waiting for up to %.0f s", err, timeout_s)
+        _look_until_ready(server, time.monotonic() + timeout_s, stopped)
+
+
 def wait_until_ready(server: Server, timeout_s: float) -> None:
     """Wait until the models are loaded and each has answered a canary.
 
@@ -130,18 +152,23 @@ def wait_until_ready(server: Server, timeout_s: float) -> None:
         ServerNotReadyError: names the models that were not ready, or do not answer.
     """
     until_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            require_ready(server)
-            break
-        except (ServerUnreachableError, ServerNotReadyError):
-            if time.monotonic() + _LOOK_EVERY_S >= until_s:
-                raise
-        time.sleep(_LOOK_EVERY_S)
+    _look_until_ready(server, until_s)
     broken = find_broken_models(server, max(_LOOK_EVERY_S, until_s - time.monotonic()))
     if broken:
         reasons = "; ".join(f"{name}: {why}" for name, why in broken.items())
         raise ServerNotReadyError(f"{server.address}: not all models answer: {reasons}")
+
+
+def _look_until_ready(
+    server: Server, until_s: float, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    while True:
+        try:
+            return require_ready(server)
+        except (ServerUnreachableError, ServerNotReadyError):
+            if stopped() or time.monotonic() + _LOOK_EVERY_S >= until_s:
+                raise
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _is_ready(server: Server, model: str) -> bool:

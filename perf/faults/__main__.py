@@ -70,6 +70,8 @@ def _report(findings: Findings, number: int) -> None:
         f"round {number}: {findings.folder_s[-1]:.0f} s, longest pause "
         f"{findings.pauses_s[-1]:.0f} s, {findings.kills} kills so far, "
         f"{len(findings.wrong)} wrong",
+        *findings.wrong,
+        sep="\n  ",
         flush=True,
     )
 

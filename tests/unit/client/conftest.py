@@ -19,7 +19,7 @@ def server(monkeypatch):
     fake = FakeServer()
     fake.close = lambda: None
     monkeypatch.setattr(client_module, "Server", lambda address, away_s: fake)
-    monkeypatch.setattr(client_module, "require_ready", lambda server: None)
+    monkeypatch.setattr(client_module, "wait_until_loaded", lambda *_: None)
     monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     return fake
 

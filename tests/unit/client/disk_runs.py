@@ -85,7 +85,7 @@ class Thermometer:
 def stand_in():
     """A server, decoders and a sensor that need nothing outside this process."""
     client_module.Server = lambda address, away_s: _server()
-    client_module.require_ready = lambda server: None
+    client_module.wait_until_loaded = lambda *_: None
     Client._made = lambda *_: MADE
     processing.DecoderPool = Decoders
     order.choose_sensor = lambda wanted, server, metrics: Thermometer()

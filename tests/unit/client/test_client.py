@@ -38,7 +38,7 @@ def test_a_batch_that_outlives_its_client_ends_quietly(tmp_path, monkeypatch):
     server.close = lambda: None
     monkeypatch.setattr(DecoderPool, "__init__", remember)
     monkeypatch.setattr(client_module, "Server", lambda address, away_s: server)
-    monkeypatch.setattr(client_module, "require_ready", lambda server: None)
+    monkeypatch.setattr(client_module, "wait_until_loaded", lambda *_: None)
     monkeypatch.setattr(Client, "_made", lambda *_: MADE)
     paths = [write_sound(tmp_path / f"{n}.wav", tone(1.0)) for n in range(3)]
     with Client() as client:

@@ -259,10 +259,10 @@ def test_failures_are_in_the_log(server, recordings, tmp_path):
 
 
 def test_nobody_there_is_no_run(monkeypatch, recordings, tmp_path):
-    def nobody(server):
+    def nobody(*_):
         raise ServerUnreachableError("nobody answers")
 
-    monkeypatch.setattr(client_module, "require_ready", nobody)
+    monkeypatch.setattr(client_module, "wait_until_loaded", nobody)
     assert command("submit", *recordings, "-o", tmp_path / "results").exit_code == 3
     assert list((tmp_path / "results").iterdir()) == []
 

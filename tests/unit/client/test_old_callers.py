@@ -98,6 +98,39 @@ def test_a_client_that_is_stopped_brings_nothing_more(server, recordings):
     client.stop()  # closed already
 
 
+def test_a_server_that_loads_its_models_is_waited_for(monkeypatch, caplog):
+    errors = [ServerNotReadyError("whisper"), ServerUnreachableError("restarts"), None]
+
+    def require_ready(_):
+        if error := errors.pop(0):
+            raise error
+
+    monkeypatch.setattr(status, "_LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(status, "require_ready", require_ready)
+    status.wait_until_loaded(None, 60.0, lambda: False)
+    assert errors == []
+    assert "whisper; waiting for up to 60 s" in caplog.text
+
+
+@pytest.mark.parametrize(("timeout_s", "stopped"), [(0.0, False), (60.0, True)])
+def test_waiting_for_models_ends_with_the_time_and_with_the_run(monkeypatch, timeout_s, stopped):
+    def require_ready(_):
+        raise ServerNotReadyError("whisper")
+
+    monkeypatch.setattr(status, "require_ready", require_ready)
+    with pytest.raises(ServerNotReadyError, match="whisper"):
+        status.wait_until_loaded(None, timeout_s, lambda: stopped)
+
+
+def test_a_server_that_is_away_when_a_run_begins_is_not_waited_for(monkeypatch):
+    def require_ready(_):
+        raise ServerUnreachableError("nobody answers")
+
+    monkeypatch.setattr(status, "require_ready", require_ready)
+    with pytest.raises(ServerUnreachableError, match="nobody answers"):
+        status.wait_until_loaded(None, 60.0, lambda: False)
+
+
 def test_preloading_waits_until_every_model_answers(server, monkeypatch):
     tries, broken = [], {}
 
