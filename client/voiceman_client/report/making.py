@@ -18,7 +18,7 @@ from voiceman_client.report.case import Case, Entry, entry, examine, json_files,
 from voiceman_client.report.failures import failure, told_by_log
 from voiceman_client.report.fonts import Fonts, load
 from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
-from voiceman_client.report.messages import Messages
+from voiceman_client.report.messages import Messages, messages_for
 from voiceman_client.report.page import Sound, case_page, report_page
 from voiceman_client.report.pdf import report_pdf
 from voiceman_client.report.pdf_case import case_pdf
@@ -156,7 +156,7 @@ class Maker:
         return Sound(relative_url(recording.path, folder), embedded=False)
 
     def _messages(self, spoken: str | None) -> Messages:
-        return Messages(self.language or ("ko" if spoken == "ko" else "en"))
+        return Messages(self.language) if self.language else messages_for(spoken)
 
 
 def checked_view(document: Document) -> View:
