@@ -16,6 +16,7 @@ from voiceman.evidence import (
 )
 from voiceman_client.documents import read_result
 from voiceman_client.doubts import touching
+from voiceman_client.logged import warn_if_changed
 from voiceman_client.report.messages import Messages
 from voiceman_client.result import Result
 
@@ -43,7 +44,9 @@ def explain(path: Path, number: int | None = None, top: int = 3) -> str:
         ResultUnreadableError: no permission, no JSON, or no complete result of this version;
             names the file.
     """
-    result = read_result(path).result
+    document = read_result(path)
+    warn_if_changed(document)
+    result = document.result
     try:
         count = len(result["utterances"])
         if number is not None and not 1 <= number <= count:
