@@ -9,7 +9,7 @@ from voiceman_client.report.details import because
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.sentences import translated
+from voiceman_client.report.sentences import translated, why_failed
 from voiceman_client.report.view import CategoryCount, View, common_reasons
 from voiceman_client.result import Result
 
@@ -109,6 +109,11 @@ def total_rows(case: Case, messages: Messages) -> list[Row]:
         (messages("speakers"), number(sum(entry.speakers for entry in entries))),
         (messages("utterances"), number(sum(entry.utterances for entry in entries))),
     ]
+
+
+def failed_rows(case: Case, messages: Messages) -> list[list[str]]:
+    """Recordings without a result, and why."""
+    return [[failure.name, why_failed(failure.reason, messages)] for failure in case.failures]
 
 
 def category_text(counts: Sequence[CategoryCount], messages: Messages) -> str:
