@@ -114,7 +114,7 @@ def test_every_reason_for_a_failure_has_a_translation(path):
             "rec/a.m4a: 소리 파일이 아니거나 읽을 수 없게 손상됨 (Invalid data found when "
             "processing input); 40000바이트; 재생되는지 확인하십시오",
         ),
-        ("b.zip: a ZIP archive; unpack it first", "b.zip: ZIP archive; 먼저 푸십시오"),
+        ("b.zip: a ZIP archive; unpack it first", "b.zip: 압축 파일(ZIP archive); 먼저 푸십시오"),
         (
             "c.wav: window 0.0 to 29.8 s: 127.0.0.1:8001: forensic: no answer in 600 s; raise "
             "--timeout or lower --in-flight",
