@@ -174,8 +174,16 @@ def provenance_rows(view: View, recording: Recording, messages: Messages) -> lis
         (messages("result_sha256"), view.document.sha256),
         (messages("software"), provenance["voiceman"]),
         (messages("server"), plain(provenance["server"])),
+        (messages("profile"), _profile(view.result, messages)),
         (messages("options"), plain(provenance["options"])),
     ]
+
+
+def _profile(result: Result, messages: Messages) -> str:
+    """Under which profile the models worked; several where the server changed meanwhile."""
+    weights = (model.get("weights", {}) for model in result["provenance"]["models"].values())
+    names = {item["profile"] for item in weights if "profile" in item}
+    return ", ".join(messages.name("profile", name) for name in sorted(names)) or ABSENT
 
 
 def model_rows(result: Result, messages: Messages) -> list[list[str]]:
