@@ -25,8 +25,10 @@ server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
 echo "starting the server (log: $log) …" >&2
 read -r ready <&3 || { echo "the server did not start; its last words:" >&2; tail -n 20 "$log" >&2; exit 1; }
-VOICEMAN_SERVER=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["grpc"])' "$ready")
-export VOICEMAN_SERVER
+said() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$ready" "$1"; }
+VOICEMAN_SERVER=$(said grpc)
+VOICEMAN_METRICS=$(said metrics)
+export VOICEMAN_SERVER VOICEMAN_METRICS
 
 status=0
 written=$(voiceman-client submit --format json,txt,srt --output "$results" "$@") || status=$?

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Never
 
 import click
+from rich.filesize import decimal
 
 from voiceman.errors import ConfigurationError
 from voiceman_client.answer_cache import clear as remove_all
 from voiceman_client.answer_cache import entries_in
-from voiceman_client.cache_size import GB, answers_folder, detected_limit
+from voiceman_client.cache_size import answers_folder, detected_limit
 
 FAILED = 1
 
@@ -85,7 +86,7 @@ def _print(facts: dict[str, Any], style: str) -> None:
         click.echo(json.dumps(facts))
         return
     for name, value in facts.items():
-        shown = f"{value / GB:.3f} GB" if name.endswith("_bytes") else value
+        shown = decimal(value) if name.endswith("_bytes") else value
         if value is None:
             shown = "never"
         click.echo(f"{name.removesuffix('_bytes').replace('_', ' ')}: {shown}")

@@ -40,9 +40,8 @@ def main() -> None:
     for stream in (sys.stdin, sys.stdout):  # names of files need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("voiceman_client").setLevel(logging.INFO)
 
 
 for command in COMMANDS:

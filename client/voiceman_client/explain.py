@@ -10,14 +10,18 @@ from voiceman.evidence import (
     DISCLAIMER,
     Component,
     CrossValidation,
+    Flag,
     Score,
     Stress,
-    Utterance,
 )
 from voiceman_client.documents import read_result
+from voiceman_client.doubts import touching
+from voiceman_client.logged import warn_if_changed
+from voiceman_client.report.messages import Messages
 from voiceman_client.result import Result
 
-_SHOWN = 5  # findings, and items of evidence, of the recording
+_SHOWN = 5  # findings, flags, and items of evidence, of the recording
+_MESSAGES = Messages("en")
 _NAMES = {
     "crime_language": "what the words say",
     "anger": "anger in the voice",
@@ -40,7 +44,9 @@ def explain(path: Path, number: int | None = None, top: int = 3) -> str:
         ResultUnreadableError: no permission, no JSON, or no complete result of this version;
             names the file.
     """
-    result = read_result(path).result
+    document = read_result(path)
+    warn_if_changed(document)
+    result = document.result
     try:
         count = len(result["utterances"])
         if number is not None and not 1 <= number <= count:
@@ -48,7 +54,7 @@ def explain(path: Path, number: int | None = None, top: int = 3) -> str:
         chosen = _most_notable(result, top) if number is None else [number - 1]
         lines = [*_recording(result)]
         for index in chosen:
-            lines += ["", *_utterance(result["utterances"][index], index)]
+            lines += ["", *_utterance(result, index)]
     except (KeyError, TypeError, AttributeError, ValueError) as err:
         raise ResultUnreadableError(
             f"{path}: not a complete result ({err!r}); submit the recording again"
@@ -69,14 +75,22 @@ def _recording(result: Result) -> Iterator[str]:
     yield ""
     yield _heard(result)
     yield from _findings(result)
+    yield from _flags(result["flags"])
     yield f"Recording: {_value(result['score'])}"
-    yield "  It is as notable as its most notable utterance; evidence of all, most points first:"
+    yield from _rests_on(result["score"])
+    yield "  Evidence of all utterances, most points first:"
     yield from _evidence(result["score"], _SHOWN)
     for speaker in result["speakers"]:
         yield f"{speaker['id']}: {_value(speaker['score'])}"
     unknown = [u for u in result["utterances"] if u["score"]["value"] is None]
     if unknown:
         yield f"{len(unknown)} of {len(result['utterances'])} utterances have no score"
+    if result["unavailable"]:
+        yield "Not computed:"
+        yield from (
+            f"    {_MESSAGES.name('source', name)}: {reason}"
+            for name, reason in result["unavailable"].items()
+        )
 
 
 def _heard(result: Result) -> str:
@@ -107,6 +121,35 @@ def _findings(result: Result) -> Iterator[str]:
         yield f"    and {len(found) - _SHOWN} more"
 
 
+def _flags(flags: list[Flag]) -> Iterator[str]:
+    """The passages to distrust, in the order of the recording."""
+    if flags:
+        yield f"To distrust: {len(flags)}"
+    for flag in flags[:_SHOWN]:
+        yield f"    {flag['start']:.1f} to {flag['end']:.1f} s, {_doubt(flag)}"
+    if len(flags) > _SHOWN:
+        yield f"    and {len(flags) - _SHOWN} more"
+
+
+def _doubt(flag: Flag) -> str:
+    name = _MESSAGES.name("flag", flag["kind"])
+    return f"{name}: {flag['detail']}" if flag["detail"] else name
+
+
+def _rests_on(score: Score) -> Iterator[str]:
+    """What every component of a recording gave, and why the score is no higher."""
+    if not score["components"]:
+        return
+    known = score["value"] is not None
+    most = "It is as notable as its most notable utterance, whose components are:"
+    yield f"  {most if known else 'Its components:'}"
+    yield from (f"    {_component(part)}" for part in score["components"])
+    if score["value"] == 0:
+        yield "  What was available found nothing, in any utterance, so the score is 0."
+    if any(part["value"] is None for part in score["components"]):
+        yield "  What was not available was not looked at: it speaks neither for nor against."
+
+
 def _value(score: Score) -> str:
     if score["value"] is None:
         return "no score, no component was available"
@@ -115,12 +158,15 @@ def _value(score: Score) -> str:
     )
 
 
-def _utterance(utterance: Utterance, index: int) -> Iterator[str]:
+def _utterance(result: Result, index: int) -> Iterator[str]:
+    utterance = result["utterances"][index]
     score = utterance["score"]
     yield (
         f"Utterance {index + 1}, {utterance['start']:.1f} to {utterance['end']:.1f} s, "
         f"{utterance.get('speaker', 'somebody')}: “{utterance['text']}”"
     )
+    for flag in touching(result["flags"], utterance["start"], utterance["end"]):
+        yield f"  To distrust: {_doubt(flag)}"
     yield f"  Score: {_value(score)}"
     yield "  Every component takes weight × value of what the others leave of the way to 100:"
     yield from (f"    {_component(part)}" for part in score["components"])

@@ -184,7 +184,7 @@ class HeatWatch:
             )
         )
         if transition.after is Mode.UNWATCHED:
-            log.warning("no heat control: %s", transition.reason)
+            log.info("no heat control: %s", transition.reason)
         elif transition.after in {Mode.BLIND, Mode.STOPPED, Mode.COOLING}:
             done = {"ignore": "all", "stop": "nothing"}.get(self._settings.policy)
             blind = transition.after is Mode.BLIND and done

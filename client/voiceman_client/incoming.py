@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from voiceman.errors import RecordingError, RecordingNotFoundError, ResultNotWrittenError
-from voiceman_client.inputs import find_recordings, straight
+from voiceman.errors import RecordingNotFoundError, ResultNotWrittenError
+from voiceman_client.inputs import Found, find_recordings, straight
 from voiceman_client.layout import INCOMING, PROCESSING
 
 _NAME_MAX_BYTES = 255  # of a file, in every file system of Linux
@@ -49,7 +49,7 @@ def take_in(recordings: Sequence[Path], folder: Path) -> None:
         ) from err
 
 
-def waiting(folder: Path) -> tuple[list[Path], list[RecordingError]]:
+def waiting(folder: Path) -> Found:
     """The recordings in `incoming/`, and what is wrong with it.
 
     Args:
@@ -61,14 +61,15 @@ def waiting(folder: Path) -> tuple[list[Path], list[RecordingError]]:
     incoming = folder.absolute() / INCOMING
     if not incoming.is_dir():
         missing = f"{incoming}: not there; put recordings into it, or name them"
-        return [], [RecordingNotFoundError(missing)]
-    found, errors = find_recordings([str(incoming)])
-    errors += [
+        return Found(errors=[RecordingNotFoundError(missing)])
+    found = find_recordings([str(incoming)])
+    found.errors += [
         RecordingNotFoundError(f"{link}: leads to {_led_to(link)}, and nothing is there")
         for link in sorted(incoming.rglob("*"))
         if link.is_symlink() and not link.exists()
     ]
-    return [_led_to(path) for path in found], errors
+    found.recordings = [_led_to(path) for path in found.recordings]
+    return found
 
 
 def begin(recording: Path, name: str, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voiceman.errors import RecordingError, RecordingNotFoundError, RecordingUnreadableError
@@ -15,11 +16,34 @@ SUFFIXES = frozenset(
     )
 )
 _GLOB_SIGNS = frozenset("*?[")
+_NAMED = 3  # of the files that are left out
 
 
-def find_recordings(
-    arguments: Sequence[str], listed: Iterable[str] = ()
-) -> tuple[list[Path], list[RecordingError]]:
+@dataclass
+class Found:
+    """What arguments name.
+
+    Attributes:
+        recordings: files, each once, in a stable order.
+        errors: one for every argument without recordings, and for every folder or name that the
+            file system refuses.
+        others: files in folders that have no known suffix, and are left out.
+    """
+
+    recordings: list[Path] = field(default_factory=list[Path])
+    errors: list[RecordingError] = field(default_factory=list[RecordingError])
+    others: list[Path] = field(default_factory=list[Path])
+
+    def left_out(self) -> str:
+        """How many files are left out, and the first of them, in a line; empty: none."""
+        if not self.others:
+            return ""
+        names = ", ".join(printable(path) for path in self.others[:_NAMED])
+        more = f" and {len(self.others) - _NAMED} more" if len(self.others) > _NAMED else ""
+        return f"{len(self.others)} files are left out, no recordings by their names: {names}{more}"
+
+
+def find_recordings(arguments: Sequence[str], listed: Iterable[str] = ()) -> Found:
     """The recordings that the arguments name, each once, in a stable order.
 
     Args:
@@ -28,30 +52,33 @@ def find_recordings(
         listed: lines, as from standard input.
 
     Returns:
-        The files, and an error for every folder or pattern without recordings and for every
-        folder or name that the file system refuses. A plain path that does not exist is
-        returned as it is: decoding says what is wrong with it.
+        What they name. A plain path that does not exist counts as a recording: decoding says
+        what is wrong with it.
     """
-    found: dict[Path, Path] = {}
-    errors: list[RecordingError] = []
+    found = Found()
+    paths: dict[Path, Path] = {}
     for argument in _with_lists(arguments, listed):
         refused: list[OSError] = []
         try:
-            named = {path.resolve(): straight(path) for path in _expand(argument, refused)}
+            expanded = _expand(argument, refused, found.others)
+            named = {path.resolve(): straight(path) for path in expanded}
         # RuntimeError: a loop of links; ValueError: a NUL, or a pattern such as "a**.wav".
         except (OSError, RuntimeError, ValueError) as err:
-            errors.append(_unreadable(argument, err))
+            found.errors.append(_unreadable(argument, err))
             continue
-        errors += [_unreadable(str(err.filename), err) for err in refused]
+        found.errors += [_unreadable(str(err.filename), err) for err in refused]
         if not named and not refused:
-            errors.append(
+            found.errors.append(
                 RecordingNotFoundError(
                     f"{argument}: no recordings there; known are {' '.join(sorted(SUFFIXES))}"
                 )
             )
         for resolved, path in named.items():
-            found.setdefault(resolved, path)
-    return list(found.values()), errors
+            paths.setdefault(resolved, path)
+    meant = set(paths.values())  # one may be named beside its folder
+    found.recordings = list(paths.values())
+    found.others = list(dict.fromkeys(path for path in found.others if path not in meant))
+    return found
 
 
 def straight(path: Path) -> Path:
@@ -93,18 +120,23 @@ def _with_lists(arguments: Sequence[str], listed: Iterable[str]) -> Iterator[str
             yield argument
 
 
-def _expand(argument: str, refused: list[OSError]) -> list[Path]:
-    """The files that an argument names; folders that may not be listed go to `refused`."""
+def _expand(argument: str, refused: list[OSError], others: list[Path]) -> list[Path]:
+    """The files that an argument names.
+
+    Args:
+        argument: a file, a folder or a pattern.
+        refused: gets the folders that may not be listed.
+        others: gets the files in folders that have no known suffix.
+    """
     path = Path(argument)
     if path.is_dir():
-        entries = (
+        entries = sorted(
             Path(folder, name)
             for folder, _, names in os.walk(path, onerror=refused.append)
             for name in names
         )
-        return sorted(
-            entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()
-        )
+        others += (entry for entry in entries if entry.suffix.lower() not in SUFFIXES)
+        return [entry for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file()]
     if _GLOB_SIGNS & set(argument) and not path.exists():
         root = Path(path.anchor)
         return sorted(match for match in root.glob(str(path.relative_to(root))) if match.is_file())

@@ -168,6 +168,11 @@ class RunLog:
         """Whether the log says that a file was written, and not that it was removed."""
         return os.path.relpath(path, self._folder) in self._outputs
 
+    def outputs_among(self, files: Iterable[Path]) -> dict[str, Any]:
+        """Size and SHA-256 of those of the files that the log knows, by name in the folder."""
+        names = (os.path.relpath(path, self._folder) for path in files)
+        return {name: self._outputs[name] for name in names if name in self._outputs}
+
     def knows(self, sha256: str) -> bool:
         """Whether a line says this hash of an answer (`window_answered`) or of a plan."""
         return sha256 in self._known
@@ -212,7 +217,7 @@ class RunLog:
     def _continue(self) -> None:
         """Take up the chain where it ends."""
         content = self.path.read_bytes()
-        chain = read_chain(content, _is_about_files)
+        chain = read_chain(content, is_about_files)
         if chain.breaks:
             raise RunLogError(
                 f"{self.path}: {chain.breaks[0]}; keep this folder as it is, see "
@@ -231,7 +236,7 @@ class RunLog:
             self.append("half_file_removed", {"name": os.path.relpath(half, self._folder)})
 
 
-def _is_about_files(line: bytes) -> bool:
+def is_about_files(line: bytes) -> bool:
     """Whether a line of a log may say that a file was written or removed."""
     return b'"outputs":' in line or b'"file_removed"' in line
 

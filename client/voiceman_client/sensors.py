@@ -27,6 +27,7 @@ from voiceman_client.server_load import metrics_address
 TEMPERATURE_METRICS = ("voiceman_gpu_temperature_celsius", "DCGM_FI_DEV_GPU_TEMP")
 _PAGE_TIMEOUT_S = 3.0  # less than the 5 s between readings
 _MEMINFO = Path("/proc/meminfo")
+_DEVICES = Path("/dev")
 
 
 class Sensor(Protocol):
@@ -49,6 +50,7 @@ class NvmlSensor:
         nvml: ModuleType | None = None,
         clock: Callable[[], float] = time.monotonic,
         meminfo: Path = _MEMINFO,
+        devices: Path = _DEVICES,
     ) -> None:
         """Prepare; NVML is loaded at the first reading.
 
@@ -56,10 +58,12 @@ class NvmlSensor:
             nvml: the module pynvml; None: that which is installed.
             clock: a monotonic clock in s.
             meminfo: what is read where the GPU reports no memory.
+            devices: folder in which the driver shows GPUs, told from where NVML is missing.
         """
         self._nvml = nvml
         self._clock = clock
         self._meminfo = meminfo
+        self._devices = devices
         self._handles: list[object] = []
 
     def read(self) -> Reading:
@@ -69,13 +73,17 @@ class NvmlSensor:
             self._nvml = nvml = self._nvml or importlib.import_module("pynvml")
         except ImportError as err:
             why = f"package nvidia-ml-py is not installed ({err})"
-            return Reading(now_s, missing={"temperature_celsius": why}, has_gpu=False)
+            missing = {"temperature_celsius": why}
+            return Reading(now_s, missing=missing, has_gpu=self._sees_gpu())
         try:
             handles = self._open(nvml)
         except nvml.NVMLError as err:
-            gone = (nvml.NVML_ERROR_LIBRARY_NOT_FOUND, nvml.NVML_ERROR_DRIVER_NOT_LOADED)
             missing = {"temperature_celsius": f"NVML: {err}"}
-            return Reading(now_s, missing=missing, has_gpu=err.value not in gone)
+            if err.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+                has_gpu = self._sees_gpu()
+            else:
+                has_gpu = err.value != nvml.NVML_ERROR_DRIVER_NOT_LOADED
+            return Reading(now_s, missing=missing, has_gpu=has_gpu)
         if not handles:
             why = {"temperature_celsius": "NVML knows no GPU"}
             return Reading(now_s, missing=why, has_gpu=False)
@@ -83,6 +91,9 @@ class NvmlSensor:
         if all(found.temperature_celsius is None for found in readings):
             self._handles = []  # a driver that was reloaded needs new handles
         return max(readings, key=lambda found: found.temperature_celsius or -1.0)
+
+    def _sees_gpu(self) -> bool:
+        return any(self._devices.glob("nvidia[0-9]*"))
 
     def _open(self, nvml: ModuleType) -> list[object]:
         if not self._handles:

@@ -209,12 +209,17 @@ def submit(
     _check(context, options, paths, job)
     signer = read_signer(key)
     if paths or job is None:
-        recordings, missing = find_recordings(paths, sys.stdin if "-" in paths else ())
+        found = find_recordings(paths, sys.stdin if "-" in paths else ())
     else:
-        recordings, missing = waiting(job)
+        found = waiting(job)
+    if left_out := found.left_out():
+        click.echo(left_out, err=True)
+    if not found.recordings:
+        nothing = f"no recordings in {', '.join(paths) or job}"
+        raise click.UsageError("\n".join([nothing, *map(str, found.errors)]))
     order = Order(
-        recordings,
-        missing,
+        found.recordings,
+        found.errors,
         Layout.job(job, formats) if job else Layout.flat(output, formats),
         server,
         Limits(in_flight, workers, timeout_s, away_s),

@@ -5,14 +5,15 @@ import errno
 import hashlib
 import json
 import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from voiceman.errors import ResultNotWrittenError
-from voiceman_client.result import Result, ResultSegment
+from voiceman_client.cues import Cue, by_speaker, clock
+from voiceman_client.plain_text import to_txt
+from voiceman_client.result import Result
 
 TEMPORARY_PREFIX = ".voiceman-"  # of the names of files that are not whole yet
 _CUE_CHARACTERS = 84  # two lines of 42, the usual limit of subtitles
@@ -34,16 +35,6 @@ class Written:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Cue:
-    """A stretch of text by one speaker."""
-
-    start: float
-    end: float
-    speaker: str
-    text: str
-
-
 def to_json(result: Result) -> str:
     """The result as it is."""
     return json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
@@ -59,7 +50,7 @@ def to_transcript(result: Result) -> str:
 def to_srt(result: Result) -> str:
     """SubRip with the speaker in square brackets."""
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
+        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
         f"{f'[{cue.speaker}] ' if cue.speaker else ''}{cue.text}\n\n"
         for number, cue in enumerate(_cues(result), start=1)
     )
@@ -68,24 +59,9 @@ def to_srt(result: Result) -> str:
 def to_vtt(result: Result) -> str:
     """WebVTT with the speaker as a voice span."""
     return "WEBVTT\n\n" + "".join(
-        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
+        f"{clock(cue.start)} --> {clock(cue.end)}\n"
         f"{f'<v {_escaped(cue.speaker)}>' if cue.speaker else ''}{_escaped(cue.text)}\n\n"
         for cue in _cues(result)
-    )
-
-
-def to_txt(result: Result) -> str:
-    """One line per speaker's passage, with its start."""
-    passages: list[Cue] = []
-    for cue in (part for segment in result["segments"] for part in _by_speaker(segment)):
-        last = passages[-1] if passages else None
-        if last and last.speaker == cue.speaker:
-            passages[-1] = Cue(last.start, cue.end, cue.speaker, f"{last.text} {cue.text}")
-        else:
-            passages.append(cue)
-    return "".join(
-        f"[{_clock(cue.start, '.')}] {f'{cue.speaker}: ' if cue.speaker else ''}{cue.text}\n"
-        for cue in passages
     )
 
 
@@ -174,48 +150,9 @@ def _cues(result: Result) -> list[Cue]:
     return [
         cue
         for segment in result["segments"]
-        for cue in _by_speaker(segment, _CUE_CHARACTERS, _CUE_SECONDS)
+        for cue in by_speaker(segment, _CUE_CHARACTERS, _CUE_SECONDS)
         if cue.text
     ]
-
-
-def _by_speaker(
-    segment: ResultSegment, characters: float = float("inf"), seconds: float = float("inf")
-) -> Iterator[Cue]:
-    """The segment's own text, cut before words; spaces and signs stay as they were written."""
-    text, words = segment["text"], segment["words"]
-    cursor = cut = first = 0
-    for index, word in enumerate(words):
-        at = text.find(word["word"].strip(), cursor)
-        if at < 0:
-            continue
-        end = at + len(word["word"].strip())
-        opening = words[first]
-        if index > first and (
-            word.get("speaker") != opening.get("speaker")
-            or end - cut > characters
-            or word["end"] - opening["start"] > seconds
-        ):
-            yield _cue(segment, first, index, text[cut:at])
-            cut, first = at, index
-        cursor = end
-    yield _cue(segment, first, len(words), text[cut:])
-
-
-def _cue(segment: ResultSegment, first: int, last: int, text: str) -> Cue:
-    words = segment["words"][first:last]
-    clean = re.sub(r"\s+", " ", text).strip()
-    if not words:
-        return Cue(segment["start"], segment["end"], segment.get("speaker", ""), clean)
-    speaker = words[0].get("speaker", segment.get("speaker", ""))
-    return Cue(words[0]["start"], words[-1]["end"], speaker, clean)
-
-
-def _clock(seconds: float, point: str) -> str:
-    """Hours, minutes, seconds and milliseconds."""
-    milliseconds = max(0, round(seconds * 1000))
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"
 
 
 def _escaped(text: str) -> str:

@@ -1,5 +1,6 @@
 """`voiceman-server`: says what is wrong, is ready when it answers, leaves nothing behind."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -22,6 +23,8 @@ from voiceman.contracts import MODELS
 from voiceman.errors import EnvironmentCheckError, ServerNotReadyError
 from voiceman.server.checks import SHARED_MEMORY
 from voiceman.server.run_folder import remove_leftovers
+from voiceman_client.cli import main
+from voiceman_client.server_load import MetricsPage
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 REGION_PREFIX = "voiceman-"
@@ -142,6 +145,12 @@ def test_ready_is_one_line_of_json_with_addresses_that_answer(repository, voicem
         line = json.loads(command.first_line())
         assert line["ready"] is True
         np.testing.assert_array_equal(infer_echo(line["grpc"])["NUMBERS"], NUMBERS)
+        client, submit, *options = line["submit"].split()
+        assert (client, submit) == ("voiceman-client", "submit")
+        asked = main.commands[submit].make_context(submit, [*options, "call.wav"]).params
+        assert asked["server"] == line["grpc"]
+        load = asyncio.run(MetricsPage(asked["metrics"]).load())
+        assert load is not None
         command.process.terminate()
         assert command.wait() == 0
         assert command.process.stdout.read() == ""

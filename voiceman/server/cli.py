@@ -180,12 +180,12 @@ def main(
 ) -> None:
     """Serve the model repository until SIGTERM or Ctrl-C.
 
-    When a request has gone through every model, one line of JSON with the addresses appears on
-    standard output. SIGHUP: models that changed in the repository are loaded and take the place
-    of the old ones without a request lost; another line of JSON says how it went. A model that
-    died or is stuck is loaded anew, a dead tritonserver started again on the same ports; a line
-    of JSON tells of each. Exit: 0 after SIGTERM or Ctrl-C, 1 if the server could not be started
-    or ended too often, 2 for wrong usage.
+    When a request has gone through every model, one line of JSON with the addresses and the
+    command that submits to them appears on standard output. SIGHUP: models that changed in the
+    repository are loaded and take the place of the old ones without a request lost; another line
+    of JSON says how it went. A model that died or is stuck is loaded anew, a dead tritonserver
+    started again on the same ports; a line of JSON tells of each. Exit: 0 after SIGTERM or Ctrl-C,
+    1 if the server could not be started or ended too often, 2 for wrong usage.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,

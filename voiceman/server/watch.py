@@ -91,11 +91,13 @@ class Watch:
             why = reason.partition(";")[0]
             self.tell({"restarted": True, "reason": why, "seconds": seconds})
             return
+        grpc, metrics = server.grpc_url, server.metrics_url
         line: dict[str, object] = {
             "ready": True,
-            "grpc": server.grpc_url,
+            "grpc": grpc,
             "http": server.http_url,
-            "metrics": server.metrics_url,
+            "metrics": metrics,
+            "submit": f"voiceman-client submit --server {grpc} --metrics {metrics}",
         }
         if self._watched:
             line["watch_metrics"] = f"{in_url(server.host)}:{server.ports.watch_metrics}"

@@ -9,7 +9,7 @@ from voiceman_client.report.details import because
 from voiceman_client.report.formats import ABSENT, clock, number, percent, plain
 from voiceman_client.report.integrity import Recording
 from voiceman_client.report.messages import Messages
-from voiceman_client.report.sentences import translated
+from voiceman_client.report.sentences import translated, why_failed
 from voiceman_client.report.view import CategoryCount, View, common_reasons
 from voiceman_client.result import Result
 
@@ -111,6 +111,11 @@ def total_rows(case: Case, messages: Messages) -> list[Row]:
     ]
 
 
+def failed_rows(case: Case, messages: Messages) -> list[list[str]]:
+    """Recordings without a result, and why."""
+    return [[failure.name, why_failed(failure.reason, messages)] for failure in case.failures]
+
+
 def category_text(counts: Sequence[CategoryCount], messages: Messages) -> str:
     """Categories with their findings and mentions in one line."""
     parts = [
@@ -169,8 +174,16 @@ def provenance_rows(view: View, recording: Recording, messages: Messages) -> lis
         (messages("result_sha256"), view.document.sha256),
         (messages("software"), provenance["voiceman"]),
         (messages("server"), plain(provenance["server"])),
+        (messages("profile"), _profile(view.result, messages)),
         (messages("options"), plain(provenance["options"])),
     ]
+
+
+def _profile(result: Result, messages: Messages) -> str:
+    """Under which profile the models worked; several where the server changed meanwhile."""
+    weights = (model.get("weights", {}) for model in result["provenance"]["models"].values())
+    names = {item["profile"] for item in weights if "profile" in item}
+    return ", ".join(messages.name("profile", name) for name in sorted(names)) or ABSENT
 
 
 def model_rows(result: Result, messages: Messages) -> list[list[str]]:

@@ -43,13 +43,14 @@ def told_by_log(folder: Path) -> list[Failure]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as err:
-        return [failure(LOG_NAME, f"cannot be read ({err})")]
+        return [failure(LOG_NAME, f"{LOG_NAME}: cannot be read ({err})")]
     failed: dict[str, Failure] = {}
     for number, line in enumerate(lines, start=1):
         try:
             _follow(json.loads(line), failed)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-            failed[f"{LOG_NAME}:{number}"] = failure(LOG_NAME, f"line {number}: damaged ({err!r})")
+            what = f"{LOG_NAME}: line {number}: damaged ({err!r})"
+            failed[f"{LOG_NAME}:{number}"] = failure(LOG_NAME, what)
     return list(failed.values())
 
 

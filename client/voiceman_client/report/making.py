@@ -14,11 +14,12 @@ from reportlab.platypus.doctemplate import LayoutError
 
 from voiceman.errors import ResultNotWrittenError, ResultUnreadableError
 from voiceman_client.documents import Document, read_result, shown
+from voiceman_client.logged import warn_if_changed
 from voiceman_client.report.case import Case, Entry, entry, examine, json_files, ranked
 from voiceman_client.report.failures import failure, told_by_log
 from voiceman_client.report.fonts import Fonts, load
 from voiceman_client.report.integrity import Recording, embedded_url, recording_of, relative_url
-from voiceman_client.report.messages import Messages
+from voiceman_client.report.messages import Messages, messages_for
 from voiceman_client.report.page import Sound, case_page, report_page
 from voiceman_client.report.pdf import report_pdf
 from voiceman_client.report.pdf_case import case_pdf
@@ -64,7 +65,9 @@ class Maker:
         names = report_names(paths)
         for path in paths:
             try:
-                yield from self._write(checked_view(read_result(path)), output, names[path])
+                document = read_result(path)
+                warn_if_changed(document)
+                yield from self._write(checked_view(document), output, names[path])
             except (ResultUnreadableError, ResultNotWrittenError) as err:
                 yield err
 
@@ -97,6 +100,7 @@ class Maker:
             try:
                 found = examine(path)
                 if isinstance(found, Document):
+                    warn_if_changed(found)
                     seen = checked_view(found)
                     for written in self._write(seen, output, names[path]):
                         links[written.suffix[1:]] = quote(os.fsencode(written.name))
@@ -156,7 +160,7 @@ class Maker:
         return Sound(relative_url(recording.path, folder), embedded=False)
 
     def _messages(self, spoken: str | None) -> Messages:
-        return Messages(self.language or ("ko" if spoken == "ko" else "en"))
+        return Messages(self.language) if self.language else messages_for(spoken)
 
 
 def checked_view(document: Document) -> View:

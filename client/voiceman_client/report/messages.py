@@ -28,6 +28,11 @@ def names(group: str) -> list[str]:
     return [key.removeprefix(start) for key in table() if key.startswith(start)]
 
 
+def messages_for(spoken: str | None) -> "Messages":
+    """The texts for whoever reads about a recording in this language (ISO 639-1, or None)."""
+    return Messages("ko" if spoken == "ko" else "en")
+
+
 class Messages:
     """The table in one language.
 

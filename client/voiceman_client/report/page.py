@@ -21,6 +21,7 @@ from voiceman_client.report.case import Case
 from voiceman_client.report.contributions import contributions
 from voiceman_client.report.facts import (
     MOST_EVIDENCE,
+    failed_rows,
     integrity_text,
     line_reasons,
     model_rows,
@@ -114,7 +115,7 @@ def case_page(case: Case, messages: Messages, made_at: datetime) -> str:
         "totals": total_rows(case, messages),
         "ranking_header": ranking_header(messages),
         "ranking": ranking_rows(case, messages),
-        "failures": [(failure.name, failure.reason) for failure in case.failures],
+        "failures": failed_rows(case, messages),
     }
     return _environment().get_template("case.html.j2").render(_common(messages, made_at) | shown)
 
@@ -140,7 +141,7 @@ def performance_page(run: Mapping[str, Any], language: str, made_at: datetime) -
         "recording_header": recording_header(messages),
         "recordings": recording_rows(run, messages),
         "recordings_left": max(0, len(run["recordings"]) - MOST_RECORDINGS),
-        "failures": failure_rows(run),
+        "failures": failure_rows(run, messages),
     }
     page = _environment().get_template("performance.html.j2")
     return page.render(_common(messages, made_at) | shown)

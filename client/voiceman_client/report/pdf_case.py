@@ -5,7 +5,13 @@ from datetime import datetime
 from reportlab.platypus import Flowable
 
 from voiceman_client.report.case import Case
-from voiceman_client.report.facts import category_text, ranking_header, ranking_rows, total_rows
+from voiceman_client.report.facts import (
+    category_text,
+    failed_rows,
+    ranking_header,
+    ranking_rows,
+    total_rows,
+)
 from voiceman_client.report.fonts import Fonts
 from voiceman_client.report.messages import Messages
 from voiceman_client.report.pdf_pages import facts_table, opening, paged, shares
@@ -18,7 +24,7 @@ def case_pdf(case: Case, fonts: Fonts, messages: Messages, made_at: datetime) ->
     title = f"{messages('case_title')}: {case.name}"
     header = [name for name, _ in ranking_header(messages)][:-1]
     widths = shares(5, 18, 15, 11, 10, 10, 10, 19, 10)
-    failures = [[failure.name, failure.reason] for failure in case.failures]
+    failures = failed_rows(case, messages)
     story: list[Flowable] = [
         *opening(messages("case_title"), case.name, writer, messages, made_at),
         writer.heading(messages("totals")),

@@ -5,6 +5,7 @@ from typing import Any
 
 from voiceman_client.report.formats import ABSENT, clock, number, percent
 from voiceman_client.report.messages import Messages
+from voiceman_client.report.sentences import why_failed
 
 MOST_RECORDINGS = 300  # on the page, slowest first; the JSON has all
 _MB = 1e6
@@ -102,9 +103,12 @@ def recording_rows(run: Mapping[str, Any], messages: Messages) -> list[list[str]
     ]
 
 
-def failure_rows(run: Mapping[str, Any]) -> list[list[str]]:
+def failure_rows(run: Mapping[str, Any], messages: Messages) -> list[list[str]]:
     """What failed: an error's message says what to do."""
-    return [[one["file"] or ABSENT, one["error"], one["why"]] for one in run["failures"]]
+    return [
+        [one["file"] or ABSENT, one["error"], why_failed(one["why"], messages)]
+        for one in run["failures"]
+    ]
 
 
 def _mb(size_bytes: float | None) -> str:

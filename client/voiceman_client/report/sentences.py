@@ -47,6 +47,12 @@ def translated(text: str, messages: Messages) -> str:
     return text if messages.language == "en" else _translated(text, messages.language, 0)
 
 
+def why_failed(reason: str, messages: Messages) -> str:
+    """An error's message, "file: what is wrong; what to do", in the language of the messages."""
+    file, colon, said = reason.partition(": ")
+    return f"{file}{colon}{translated(said, messages)}"
+
+
 @lru_cache(maxsize=10_000)
 def _translated(text: str, language: str, depth: int) -> str:
     if depth > _DEEPEST:

@@ -10,6 +10,7 @@ from typing import Any
 
 from voiceman.evidence import Component, Finding, SpeakerTurn, Utterance
 from voiceman_client.documents import Document
+from voiceman_client.doubts import kinds, touching
 from voiceman_client.report.highlights import FINDING_WEIGHT, Piece, pieces
 from voiceman_client.result import Result
 
@@ -150,7 +151,7 @@ def _line(number: int, utterance: Utterance, result: Result) -> Line:
         number=number,
         speaker=utterance.get("speaker", UNKNOWN_SPEAKER),
         pieces=pieces(utterance["text"], utterance["findings"]),
-        flags=_flags(utterance, result),
+        flags=kinds(touching(result["flags"], utterance["start"], utterance["end"])),
         score=_score(utterance),
         arousal=Reading(emotion.get("arousal"), reason),
         valence=Reading(emotion.get("valence"), reason),
@@ -201,15 +202,6 @@ def _stress(utterance: Utterance) -> Reading:
     return Reading(
         measured.get("value"), measured.get("reason", utterance["unavailable"].get("stress", ""))
     )
-
-
-def _flags(utterance: Utterance, result: Result) -> list[str]:
-    touching = (
-        flag["kind"]
-        for flag in result["flags"]
-        if flag["start"] < utterance["end"] and utterance["start"] < flag["end"]
-    )
-    return list(dict.fromkeys(touching))
 
 
 def _speakers(lines: Sequence[Line], turns: Sequence[SpeakerTurn]) -> list[str]:

@@ -101,7 +101,7 @@ def test_stats_then_clear(folder: Path):
 def test_lines_to_read_are_the_default(folder: Path):
     fill(folder)
     result = CliRunner().invoke(cache, ["stats", "--cache-size", "2"])
-    assert "entries: 3\nsize: 0.000 GB\nlimit: 2.000 GB\n" in result.output
+    assert "entries: 3\nsize: 3.2 kB\nlimit: 2.0 GB\n" in result.output
 
 
 def test_an_empty_cache_was_never_used(folder: Path):

@@ -87,6 +87,40 @@ def test_what_was_heard_and_found_stands_first(file, result):
     )
 
 
+def test_what_is_to_be_distrusted_is_said_of_recording_and_utterance(result, tmp_path):
+    result["flags"] = [
+        {"kind": "low_confidence", "start": 30.0, "end": 33.0, "detail": "logprob -1.2"},
+        *({"kind": "gap", "start": 40.0 + n, "end": 41.0 + n, "detail": ""} for n in range(5)),
+    ]
+    path = tmp_path / "call.json"
+    path.write_text(to_json(result), "utf-8")
+    shown = run(path, "--top", "1").stdout
+    assert "To distrust: 6\n    30.0 to 33.0 s, Low confidence: logprob -1.2\n" in shown
+    assert "    43.0 to 44.0 s, Gap\n    and 1 more\n" in shown
+    assert "“I'll kill you”\n  To distrust: Low confidence: logprob -1.2\n  Score:" in shown
+
+
+def test_a_result_without_findings_says_what_was_looked_at_and_what_was_not(tmp_path):
+    quiet = spoken(0.0, "we meet at three", 120.0) | {"emotion_dimensional": None}
+    quiet["unavailable"] |= {"emotion_dimensional": "no weights"}
+    assessed = assess([quiet], ["en"], [("A", None)], TABLES)
+    whole = summary("A") | {
+        "utterance_assessments": assessed,
+        "score": score_many([Scored("A", 0.0, 3.0, assessed[0]["score"])]),
+        "unavailable": {"emotion_dimensional": "no weights"},
+    }
+    window = heard(0, 9, [segment(0, 3, "x", [])], [quiet])
+    path = tmp_path / "quiet.json"
+    path.write_text(to_json(assemble(recording(9.0), [window], whole, MADE)), "utf-8")
+    shown = run(path).stdout
+    assert "Recording: 0.0 of 100" in shown
+    assert "    what the words say: weight 0.85 × value 0: no pattern matched (utterance " in shown
+    assert "    agitation in the voice: not available, left out: no weights\n" in shown
+    assert "What was available found nothing, in any utterance, so the score is 0." in shown
+    assert "What was not available was not looked at" in shown
+    assert "Not computed:\n    Emotion dimensions: no weights\n" in shown
+
+
 def test_mentions_are_counted_and_many_findings_too(result, tmp_path):
     for said in result["utterances"][:7]:
         said["findings"] = [THREAT]

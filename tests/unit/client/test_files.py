@@ -25,12 +25,24 @@ def calls(tmp_path, monkeypatch):
 
 
 def found(*arguments, listed=()):
-    recordings, errors = find_recordings(arguments, listed)
-    return [path.as_posix() for path in recordings], [str(err) for err in errors]
+    seen = find_recordings(arguments, listed)
+    return [path.as_posix() for path in seen.recordings], [str(err) for err in seen.errors]
 
 
 def test_folders_are_searched_for_known_suffixes(calls):
     assert found("calls") == (["calls/b.WAV", "calls/deep/a.m4a"], [])
+
+
+def test_files_in_folders_that_are_no_recordings_are_counted_and_named(calls):
+    assert found("calls")[0] == ["calls/b.WAV", "calls/deep/a.m4a"]
+    few = find_recordings(["calls", "*.mp3"]).left_out()
+    assert few == "1 files are left out, no recordings by their names: calls/notes.txt"
+    for name in "abcd":
+        (calls / f"calls/{name}.pdf").touch()
+    many = find_recordings(["calls"]).left_out()
+    assert many.endswith(": calls/a.pdf, calls/b.pdf, calls/c.pdf and 2 more")
+    assert find_recordings(["other.mp3"]).left_out() == ""
+    assert find_recordings(["calls", "calls/notes.txt", "calls"]).left_out().startswith("4 files")
 
 
 def test_globs_files_and_lists_name_each_recording_once(calls):

@@ -94,7 +94,9 @@ def test_transitions_are_in_the_report_and_cooling_is_a_warning(caplog):
 
 def test_a_lost_sensor_is_said_and_reported(caplog):
     watch, flight = watch_all(Script(60, None, None), 3)
-    assert "blind: sensor lost: no answer; 50% of the window" in caplog.text
+    (lost,) = (record for record in caplog.records if "sensor lost" in record.message)
+    assert lost.message == "blind: sensor lost: no answer; 50% of the window in flight"
+    assert lost.levelname == "WARNING"
     assert watch.report()["missing"] == {"temperature_celsius": "no answer"}
     assert flight.admission.slots == 8
 
@@ -105,6 +107,8 @@ def test_wrong_temperatures_are_no_figures():
 
 
 def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+
     async def run():
         flight = InFlight(16)
         path = tmp_path / "temperature.log"
@@ -116,7 +120,8 @@ def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
 
     watch = asyncio.run(run())
     assert watch.state.mode is Mode.UNWATCHED
-    assert caplog.text.count("no heat control") == 1
+    said = [(record.levelname, record.message) for record in caplog.records]
+    assert said == [("INFO", "no heat control: no sensor: switched off")]
     assert watch.report()["readings"] == 1
     assert not (tmp_path / "temperature.log").exists()
 

@@ -93,7 +93,7 @@ def test_without_paths_a_job_takes_what_is_incoming(server, recordings, tmp_path
     assert named == {"there_forensic.json", "1_forensic.json"}
     assert not list((job / "failed").glob("*")) if (job / "failed").exists() else True
     empty = command("submit", "--job", tmp_path / "empty")
-    assert empty.exit_code == 1
+    assert empty.exit_code == 2
     assert "put recordings into it" in empty.stderr
 
 
@@ -108,8 +108,8 @@ def test_links_never_stand_for_two_recordings(tmp_path):
     links = list((job / "incoming").iterdir())
     assert {link.readlink() for link in links} == set(paths)
     assert len(links) == 2
-    recordings, errors = incoming.waiting(job)
-    assert (set(recordings), errors) == (set(paths), [])
+    found = incoming.waiting(job)
+    assert (set(found.recordings), found.errors) == (set(paths), [])
     incoming.take_in([job / "incoming/call.wav"], job)
     assert len(list((job / "incoming").iterdir())) == 2
 

@@ -281,6 +281,22 @@ def test_what_contradicts_itself_is_wrong_usage(tmp_path, arguments, named):
     assert named in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("empty", "-o", "results"), ("--job", ".")])
+def test_a_folder_without_recordings_is_wrong_usage_and_begins_nothing(
+    tmp_path, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "incoming"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.txt").touch()
+    done = command("submit", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"Error: no recordings in {arguments[0] if 'empty' in arguments else '.'}" in done.stderr
+    assert "1 files are left out, no recordings by their names: " in done.stderr
+    assert not (tmp_path / "results").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "incoming"]
+
+
 def test_paths_that_are_not_utf_8_can_be_retried(tmp_path):
     name = os.fsdecode("통화.wav".encode("cp949"))
     (tmp_path / name).touch()

@@ -11,9 +11,10 @@ import pytest
 from voiceman.audio import SAMPLE_RATE_HZ
 from voiceman_client.completeness import untold
 from voiceman_client.decode import Recording, Source
+from voiceman_client.plain_text import to_txt
 from voiceman_client.result import Heard, Made, assemble
 from voiceman_client.windows import Span
-from voiceman_client.writers import to_json, to_srt, to_txt, to_vtt
+from voiceman_client.writers import to_json, to_srt, to_vtt
 
 SCORE = {"value": None, "coverage": 0.0, "components": [], "evidence": []}
 WEIGHTS = {"name": "whisper-base", "version": "1", "precision": "fp32", "sha256": "2" * 64}
@@ -283,7 +284,7 @@ def test_subtitles_change_with_the_speaker(conversation):
 
 def test_text_has_a_line_per_passage(conversation):
     assert to_txt(conversation).splitlines() == [
-        "[00:00:10.500] A: Hello there.",
+        "[00:00:10.500] A: Hello there. [! repetition]",
         "[00:00:12.000] B: Yes?",
         "[00:00:41.000] A: Bien <sûr> & oui.",
     ]

@@ -68,11 +68,19 @@ def test_every_field_may_be_missing_and_says_why(tmp_path):
 
 
 @pytest.mark.parametrize(("broken", "has_gpu"), [(12, False), (9, False), (999, True)])
-def test_without_driver_there_is_no_gpu_and_with_a_broken_one_there_is(broken, has_gpu):
-    reading = NvmlSensor(FakeNvml(broken=broken)).read()
+def test_without_driver_there_is_no_gpu_and_with_a_broken_one_there_is(broken, has_gpu, tmp_path):
+    reading = NvmlSensor(FakeNvml(broken=broken), devices=tmp_path).read()
     assert reading.temperature_celsius is None
     assert reading.has_gpu is has_gpu
     assert not NvmlSensor(FakeNvml()).read().has_gpu
+
+
+def test_a_gpu_whose_driver_is_there_without_nvml_is_one_whose_sensor_is_lost(tmp_path):
+    (tmp_path / "nvidia0").touch()
+    (tmp_path / "nvidiactl").touch()
+    assert NvmlSensor(FakeNvml(broken=12), devices=tmp_path).read().has_gpu
+    (tmp_path / "nvidia0").unlink()
+    assert not NvmlSensor(FakeNvml(broken=12), devices=tmp_path).read().has_gpu
 
 
 def test_a_gpu_that_was_lost_is_looked_for_anew():

@@ -121,7 +121,7 @@ def test_a_case_ranks_sums_up_links_and_names_failures(folder, korean_font):
 
 def test_the_log_of_runs_tells_what_failed_and_was_not_done_later(folder):
     lines = (
-        {"event": "recording_failed", "file": "/x/bad.amr", "why": "/x/bad.amr: empty"},
+        {"event": "recording_failed", "file": "/x/bad.amr", "why": "/x/bad.amr: empty, 0 bytes"},
         {"event": "recording_failed", "file": "/x/once.amr", "why": "/x/once.amr: no answer"},
         {"event": "recording_failed", "why": "nothing/: no recordings there"},
         {"event": "result_written", "provenance": {"source": {"file": "/x/once.amr"}}},
@@ -131,7 +131,7 @@ def test_the_log_of_runs_tells_what_failed_and_was_not_done_later(folder):
     (folder / "half.json").unlink()
     assert run("--case", folder, "--format", "html").exit_code == 0
     page = (folder / "reports/case-report.html").read_text(encoding="utf-8")
-    for text in ("/x/bad.amr: empty", "nothing/: no recordings there", "line 6: damaged"):
+    for text in ("/x/bad.amr: 비어 있음, 0바이트", "nothing/: 녹음이 없음", "6번째 줄: 손상됨"):
         assert text in page
     assert "once.amr" not in page
 

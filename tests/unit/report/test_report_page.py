@@ -15,6 +15,7 @@ from report_results import NO_WEIGHTS, conversation, long_recording, with_nulls,
 
 from voiceman_client.documents import Document, shown
 from voiceman_client.report.canvas import SPEAKER_COLOURS, Canvas
+from voiceman_client.report.facts import provenance_rows
 from voiceman_client.report.integrity import recording_of, relative_url
 from voiceman_client.report.messages import LANGUAGES, Messages
 from voiceman_client.report.page import Sound, report_page
@@ -23,6 +24,7 @@ from voiceman_client.report.svg import inline
 from voiceman_client.report.timeline import timeline
 from voiceman_client.report.view import view
 
+WEIGHTS_USED = {"name": "w", "version": "1", "precision": "fp16", "sha256": "3" * 64}
 MADE_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 SVG_LEAVES = {"path", "rect", "polyline", "polygon"}
@@ -35,6 +37,11 @@ def page_of(result, language="ko", url="call.wav"):
     document = Document(Path("call.json"), "f" * 64, shown(result))
     recording = recording_of(document.result, None)
     return report_page(view(document), recording, Sound(url, False), Messages(language), MADE_AT)
+
+
+def provenance_rows_of(result):
+    seen = view(Document(Path("call.json"), "f" * 64, result))
+    return provenance_rows(seen, recording_of(result, None), Messages("ko"))
 
 
 def chart_of(result):
@@ -203,3 +210,26 @@ def test_colours_of_speakers_are_dark_enough_for_text():
 
     for colour in SPEAKER_COLOURS:
         assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
+
+
+@pytest.mark.parametrize(
+    ("profiles", "shown_in_korean"),
+    [
+        ([], "–"),
+        (["reproducible"] * 2, "재현 가능 (같은 녹음이면 결과가 바이트까지 같음)"),
+        (
+            ["reproducible", "default"],
+            "기본 (같은 녹음에서도 바이트가 다를 수 있음), "
+            "재현 가능 (같은 녹음이면 결과가 바이트까지 같음)",
+        ),
+    ],
+)
+def test_the_page_of_provenance_names_the_profile(profiles, shown_in_korean):
+    result = conversation()
+    result["provenance"]["models"] |= {
+        f"model_{n}": {"version": "1", "weights": {**WEIGHTS_USED, "profile": profile}}
+        for n, profile in enumerate(profiles)
+    }
+    rows = dict(provenance_rows_of(result))
+    assert rows["서버 프로필"] == shown_in_korean
+    assert shown_in_korean in page_of(result)

@@ -14,7 +14,7 @@ from voiceman.analysis.assessment import assess
 from voiceman.analysis.pattern_tables import DATA_FOLDER
 from voiceman.analysis.scoring_tables import load_assessment
 from voiceman_client.report.messages import LANGUAGES, Messages, names
-from voiceman_client.report.sentences import translated
+from voiceman_client.report.sentences import translated, why_failed
 
 ROOT = Path(__file__).parents[3]
 TABLE = tomllib.loads(
@@ -38,6 +38,11 @@ ELSEWHERE = {
     "PyAV {}",
     "OPTIONS: patterns",
 }
+# What says why a recording failed.
+FAILING = [
+    ROOT / "client" / "voiceman_client" / f"{name}.py"
+    for name in ("decode", "damage", "decoder_worker", "decoding", "inputs", "incoming")
+]
 PLACE = "{}"
 SENTENCE = re.compile(r"[A-Za-z]{2,}[:;,]? [a-z{“]|} [A-Za-z]{2,}")
 WORD = re.compile(r"[A-Za-z]{3,}")
@@ -80,6 +85,49 @@ def test_every_sentence_in_the_code_is_in_the_table(path):
         if not re.search("[^\n]*".join(map(re.escape, sentence.split(PLACE))), known)
     ]
     assert unknown == [], "add them to client/voiceman_client/report/sentences.toml"
+
+
+def said_of_files(path: Path) -> Iterator[str]:
+    """Errors about a file, without its name: "{path}: what is wrong; what to do"."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            (text,) = list(written(node))[:1]
+            if text.startswith("{}: ") and WORD.search(text):
+                yield text.removeprefix("{}: ")
+
+
+@pytest.mark.parametrize("path", FAILING, ids=lambda path: path.name)
+def test_every_reason_for_a_failure_has_a_translation(path):
+    reasons = list(said_of_files(path))
+    assert reasons
+    shown = [why_failed(f"call.wav: {reason.replace(PLACE, '7')}", KOREAN) for reason in reasons]
+    clauses = {part for text in shown for part in text.removeprefix("call.wav: ").split("; ")}
+    assert {part for part in clauses if not re.search("[가-힣]", part)} == set()
+
+
+@pytest.mark.parametrize(
+    ("english", "korean"),
+    [
+        (
+            "rec/a.m4a: not a sound file, or damaged beyond reading (Invalid data found when "
+            "processing input); 40000 bytes; check that it plays",
+            "rec/a.m4a: 소리 파일이 아니거나 읽을 수 없게 손상됨 (Invalid data found when "
+            "processing input); 40000바이트; 재생되는지 확인하십시오",
+        ),
+        ("b.zip: a ZIP archive; unpack it first", "b.zip: 압축 파일(ZIP archive); 먼저 푸십시오"),
+        (
+            "c.wav: window 0.0 to 29.8 s: 127.0.0.1:8001: forensic: no answer in 600 s; raise "
+            "--timeout or lower --in-flight",
+            "c.wav: 0.0~29.8초 구간: 127.0.0.1:8001: forensic: 600초 안에 답이 없음; --timeout을 "
+            "늘리거나 --in-flight를 줄이십시오",
+        ),
+        ("d.wav: ZeroDivisionError: bug", "d.wav: ZeroDivisionError: bug"),
+        ("no colon", "no colon"),
+    ],
+)
+def test_failures_are_told_in_korean_with_their_names_as_they_are(english, korean):
+    assert why_failed(english, KOREAN) == korean
+    assert why_failed(english, Messages("en")) == english
 
 
 @pytest.mark.parametrize("path", sorted(DATA_FOLDER.glob("*.toml")), ids=lambda path: path.stem)
