@@ -33,7 +33,7 @@ from perf.faults.processes import Census, Client, Server, running_server
 from perf.lasting_client import LastingClient, lasting_client
 from perf.record import ROOT, write_result
 from perf.resting import read_resting, regions
-from perf.soak_verdict import LEAST_ROUNDS, Course, describe, figures, judge
+from perf.soak_verdict import LASTING, LEAST_ROUNDS, Course, describe, figures, judge
 from perf.thirty_recordings import cut_recordings
 from voiceman_client.report.case import json_files
 
@@ -111,7 +111,7 @@ class Soak:
             sys.exit("tritonserver has ended")
         parents = {
             "voiceman-server": psutil.Process(self._server.pid),
-            "lasting client": psutil.Process(self._lasting.process.pid),
+            LASTING: psutil.Process(self._lasting.process.pid),
         }
         models = {stub.model: stub.process for stub in self._server.stubs()}
         course, processes = self.course, {**parents, "tritonserver": triton, **models}

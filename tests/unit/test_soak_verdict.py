@@ -3,7 +3,7 @@
 import random
 
 from perf.resting import Held
-from perf.soak_verdict import LEAST_ROUNDS, MOST_AUDIO_REGIONS, Course, judge
+from perf.soak_verdict import LASTING, LEAST_ROUNDS, MOST_AUDIO_REGIONS, Course, judge
 
 ROUNDS, EVERY_S = 60, 60.0
 MB = 1_000_000
@@ -62,3 +62,12 @@ def test_one_more_of_anything_is_too_many():
     rounds = course(noisy)
     rounds.audio_regions[-1] = MOST_AUDIO_REGIONS + 1
     assert judge(rounds)
+
+
+def test_regions_that_the_lasting_client_needs_later_are_no_lost_descriptors():
+    late = ROUNDS - 10
+    rounds = course(noisy, descriptors=lambda number: 20 + 2 * (number > late))
+    rounds.held = {LASTING: rounds.held["whisper"]}
+    assert judge(rounds)
+    rounds.audio_regions = [6 + (number > late) for number in range(ROUNDS)]
+    assert judge(rounds) == []
