@@ -16,6 +16,9 @@ RESULTS ?= demo-results
 PART ?= tuning
 # How many inputs fuzz-decode tries.
 COUNT ?= 200000
+# For how long soak works, and how much sound bench-overhead submits.
+SOAK_MINUTES ?= 60
+SOUND_MINUTES ?= 30
 
 UV_VERSION := 0.13.8
 VENV := .venv
@@ -34,8 +37,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install export demo serve test lint test-unit test-server perf bench-whisper \
 	check-whisper check-diarization check-patterns check-voice bench-voice bench-scoring \
-	bench-ledger bench-alignment bench-heat check-preparation fuzz-decode test-faults gpu-check \
-	learn-cues lock clean
+	bench-ledger bench-alignment bench-heat bench-overhead check-preparation fuzz-decode \
+	test-faults soak gpu-check learn-cues lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -114,6 +117,9 @@ bench-ledger: install  ## seconds to take up, and to look at, a job of 10,000 re
 bench-heat: install  ## heat control on thermal models: how hot they get, what it costs
 	$(BIN)/python -m perf.scripted_heat
 
+bench-overhead: export  ## what client and server cost around the models, and what the cache saves
+	$(BIN)/python -m perf.overhead --minutes $(SOUND_MINUTES)
+
 check-preparation: export  ## error rate with and without offset, level and noise set right
 	$(BIN)/python -m perf.check_preparation
 
@@ -122,6 +128,9 @@ fuzz-decode: install  ## broken media files (COUNT=200000) through real decoder 
 
 test-faults: export  ## over 200 processes killed at random moments while jobs run: nothing lost or changed
 	$(BIN)/python -m perf.faults
+
+soak: export  ## an hour of work (SOAK_MINUTES=60): no memory, descriptors, shared memory lost
+	$(BIN)/python -m perf.soak --minutes $(SOAK_MINUTES)
 
 gpu-check:  ## parity, speed and memory of Whisper and the voice networks on a CUDA GPU, in under 8 minutes
 	$(PYTHON) -m perf.gpu_check

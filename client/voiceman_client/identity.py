@@ -11,6 +11,8 @@ from voiceman.evidence import ModelWeights
 from voiceman_client.transport import Server, read_array, read_text
 
 _SILENCE = np.zeros(16_000, np.int16)  # 1 s, as in the models' warm-up
+# What Whisper writes of silence may be long, and unlikely enough to be written again.
+_BRIEFLY = json.dumps({"temperatures": [0.0], "max_new_tokens": 8})
 
 
 def sha256_of_json(value: object) -> str:
@@ -35,7 +37,7 @@ async def weights_in_use(
         ServerError: the server failed; see `voiceman.errors`.
     """
     found = await server.infer("voice_activity", {"WAVEFORM": _SILENCE}, timeout_s)
-    inputs: dict[str, Any] = {"WAVEFORM": _SILENCE, "LANGUAGE": language, "OPTIONS": "{}"}
+    inputs: dict[str, Any] = {"WAVEFORM": _SILENCE, "LANGUAGE": language, "OPTIONS": _BRIEFLY}
     heard = await server.infer("forensic", inputs, timeout_s)
     evidence = read_text(heard, "EVIDENCE")
     inputs = {

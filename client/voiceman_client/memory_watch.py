@@ -175,20 +175,28 @@ def process_bytes(proc: Path = _PROC) -> int:
     Raises:
         OSError: this system has no /proc.
     """
-    own = _own_bytes(proc / "self")
+    own = own_bytes(proc / "self")
     return own + sum(_of_those_alive(proc, _children(proc / "self")))
 
 
 def _of_those_alive(proc: Path, processes: list[str]) -> Iterator[int]:
     for process in processes:
         try:
-            yield _own_bytes(proc / process)
+            yield own_bytes(proc / process)
             yield from _of_those_alive(proc, _children(proc / process))
         except OSError:  # it ended meanwhile
             continue
 
 
-def _own_bytes(folder: Path) -> int:
+def own_bytes(folder: Path) -> int:
+    """What one process holds of main memory for itself; see `process_bytes`.
+
+    Args:
+        folder: of the process in /proc.
+
+    Raises:
+        OSError: it has ended.
+    """
     _, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
     return (resident - shared) * _PAGE_BYTES
 

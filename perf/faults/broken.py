@@ -37,7 +37,7 @@ def submit_broken(
     mixed.mkdir()
     fine = [Path(shutil.copy(path, mixed)) for path in sorted(good.glob("*.wav"))[:goods]]
     broken = asyncio.run(_break(folder, mixed, per_kind))
-    client = Client(mixed, results, f"127.0.0.1:{server.ports.grpc}", server.ports.metrics)
+    client = Client(mixed, results, server.address, server.ports.metrics)
     code = client.process.wait(_LIMIT_S)
     said = client.said.read_text()
     errors = [line for line in said.splitlines() if line.startswith("failed: ")]

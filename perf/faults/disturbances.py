@@ -50,7 +50,7 @@ def kill_worker(scene: Scene) -> bool:
 
 def kill_stub(scene: Scene) -> bool:
     """SIGKILL of the process of one model."""
-    victim = scene.one_of(scene.server.stubs())
+    victim = scene.one_of([stub.process for stub in scene.server.stubs()])
     return victim is not None and send(victim, signal.SIGKILL)
 
 
@@ -79,7 +79,7 @@ def cut_connection(scene: Scene) -> bool:
 
 def stop_stub(scene: Scene) -> bool:
     """SIGSTOP of the process of one model for 20 s, unless it is replaced before."""
-    return _stop(scene.one_of(scene.server.stubs()))
+    return _stop(scene.one_of([stub.process for stub in scene.server.stubs()]))
 
 
 def stop_triton(scene: Scene) -> bool:

@@ -1,4 +1,4 @@
-"""The processes of a campaign: one server that heals itself, and one client after the other."""
+"""The processes of a long trial: one server that heals itself, and one client after the other."""
 
 import json
 import os
@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 
 from perf.record import ROOT
+from voiceman.profile import Profile
 from voiceman.server.settings import Ports
-from voiceman.server.stubs import find_stubs
+from voiceman.server.stubs import Stub, find_stubs
 
 START_S = 400.0  # a server on a machine that is busy with other things
 _BIN = Path(sys.executable).parent
@@ -27,14 +28,16 @@ _ANSWERED = 'nv_inference_request_success{model="forensic"'
 class Server:
     """`voiceman-server`, started again by whoever stops it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, profile: Profile) -> None:
         """Choose ports; nothing is started yet.
 
         Args:
             folder: for its log.
+            profile: see `voiceman.profile`.
         """
         self.ports = Ports.automatic().resolve("127.0.0.1")
-        self.prefix = f"faults-{os.getpid()}"
+        self.prefix = f"trial-{os.getpid()}"
+        self._profile = profile
         self.told: list[dict[str, object]] = []
         self.answered = 0  # windows that its processes answered, as far as it was looked at
         self._folder = folder
@@ -51,7 +54,7 @@ class Server:
             "watch-metrics-port": self.ports.watch_metrics,
             "shm-prefix": self.prefix,
             "exit-timeout": _EXIT_TIMEOUT_S,
-            "profile": "reproducible",
+            "profile": self._profile,
             "log-file": self._folder / "triton.log",
         }
         with (self._folder / "server.log").open("a") as log:
@@ -78,6 +81,11 @@ class Server:
         return self._process.wait(120)
 
     @property
+    def address(self) -> str:
+        """Host and port of gRPC."""
+        return f"127.0.0.1:{self.ports.grpc}"
+
+    @property
     def runs(self) -> bool:
         """Whether it has not ended, or given up."""
         return self._process is not None and self._process.poll() is None
@@ -95,10 +103,10 @@ class Server:
                     return child
         return None
 
-    def stubs(self) -> list[psutil.Process]:
+    def stubs(self) -> list[Stub]:
         """The processes behind its models."""
         triton = self.triton()
-        return [stub.process for stub in find_stubs(triton.pid)] if triton else []
+        return find_stubs(triton.pid) if triton else []
 
     def look(self) -> None:
         """Read how many windows it has answered; its count begins anew with every process."""
@@ -197,9 +205,9 @@ def wait_until(condition: Callable[[], bool], limit_s: float, every_s: float = 0
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
+def running_server(folder: Path, profile: Profile = "reproducible") -> Iterator[Server]:
     """A server that is ready, and is stopped in the end."""
-    server = Server(folder)
+    server = Server(folder, profile)
     try:
         server.start()
         yield server
