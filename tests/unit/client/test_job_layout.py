@@ -120,7 +120,8 @@ def test_a_link_that_is_relative_leads_to_the_same_recording(tmp_path):
     recording.touch()
     (tmp_path / "job/incoming").mkdir(parents=True)
     (tmp_path / "job/incoming/a.wav").symlink_to("../../calls/a.wav")
-    assert incoming.waiting(tmp_path / "job") == ([recording], [])
+    found = incoming.waiting(tmp_path / "job")
+    assert (found.recordings, found.errors) == ([recording], [])
     incoming.take_in([recording], tmp_path / "job")
     assert len(list((tmp_path / "job/incoming").iterdir())) == 1
 
