@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from voiceman.contracts import MODELS, Model
 from voiceman.errors import (
+    DeadlineExceededError,
     InvalidRequestError,
     ServerError,
     ServerNotReadyError,
@@ -126,7 +127,7 @@ def require_ready(server: Server) -> None:
 
 
 def wait_until_loaded(server: Server, timeout_s: float, stopped: Callable[[], bool]) -> None:
-    """Wait for a server that is there and loads its models, as after a power cut.
+    """Wait for a server that is there and loads its models or hangs, as after a power cut.
 
     Args:
         server: to ask.
@@ -136,10 +137,11 @@ def wait_until_loaded(server: Server, timeout_s: float, stopped: Callable[[], bo
     Raises:
         ServerUnreachableError: nobody answers, now or when the wait is over.
         ServerNotReadyError: names the models that were not ready when the wait was over.
+        DeadlineExceededError: it said nothing when the wait was over.
     """
     try:
         require_ready(server)
-    except ServerNotReadyError as err:
+    except (ServerNotReadyError, DeadlineExceededError) as err:
         log.warning("%s; waiting for up to %.0f s", err, timeout_s)
         _look_until_ready(server, time.monotonic() + timeout_s, stopped)
 
@@ -165,7 +167,7 @@ def _look_until_ready(
     while True:
         try:
             return require_ready(server)
-        except (ServerUnreachableError, ServerNotReadyError):
+        except (ServerUnreachableError, ServerNotReadyError, DeadlineExceededError):
             if stopped() or time.monotonic() + _LOOK_EVERY_S >= until_s:
                 raise
         time.sleep(_LOOK_EVERY_S)

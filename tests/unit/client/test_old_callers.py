@@ -8,6 +8,7 @@ from media import tone, write_sound
 from test_submit_flow import FakeServer
 
 from voiceman.errors import (
+    DeadlineExceededError,
     RecordingNotFoundError,
     RequestCancelledError,
     ServerNotReadyError,
@@ -99,7 +100,12 @@ def test_a_client_that_is_stopped_brings_nothing_more(server, recordings):
 
 
 def test_a_server_that_loads_its_models_is_waited_for(monkeypatch, caplog):
-    errors = [ServerNotReadyError("whisper"), ServerUnreachableError("restarts"), None]
+    errors = [
+        DeadlineExceededError("whisper hangs"),
+        ServerNotReadyError("whisper"),
+        ServerUnreachableError("restarts"),
+        None,
+    ]
 
     def require_ready(_):
         if error := errors.pop(0):
@@ -109,7 +115,7 @@ def test_a_server_that_loads_its_models_is_waited_for(monkeypatch, caplog):
     monkeypatch.setattr(status, "require_ready", require_ready)
     status.wait_until_loaded(None, 60.0, lambda: False)
     assert errors == []
-    assert "whisper; waiting for up to 60 s" in caplog.text
+    assert "whisper hangs; waiting for up to 60 s" in caplog.text
 
 
 @pytest.mark.parametrize(("timeout_s", "stopped"), [(0.0, False), (60.0, True)])
