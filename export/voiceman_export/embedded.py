@@ -11,10 +11,10 @@ from random import Random
 
 from voiceman.analysis.crime_language import find
 from voiceman.analysis.crime_patterns import PatternTable
-from voiceman.analysis.cues import cues_of
 from voiceman.analysis.hits import FINDING_WEIGHT
 from voiceman.analysis.morphemes import cut, make_plain
 from voiceman.analysis.pieces import WINDOWS, Span
+from voiceman.analysis.text_cues import cues_of
 
 MOST_AROUND = 15  # words before and behind
 ONE_SIDE = 0.3  # share with nothing before, and share with nothing behind
@@ -74,7 +74,7 @@ class Reading:
     def cues(self, language: str) -> list[str]:
         """The cues of the whole."""
         found = [(category, finding) for _, category, finding in self.found]
-        return list(cues_of(self.text, language, (0, len(self.text)), self.units, found))
+        return list(cues_of(self.text, language, self.units, found))
 
 
 def read(labels: tuple[str, ...], text: str, table: PatternTable) -> Reading:

@@ -7,33 +7,32 @@ from sentences written for this project (`voiceman-export learn-cues`), and are 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from voiceman.analysis.morphemes import Units
-from voiceman.analysis.pieces import Span, stretches, windows
-from voiceman.analysis.word_parts import parts, stem
+from voiceman.analysis.pieces import Span, sentence_pieces, stretches, windows
+from voiceman.analysis.text_cues import (
+    WORDLESS,
+    Cue,
+    edge_cues,
+    inner_cues,
+    pattern_cues,
+    spoken,
+)
 from voiceman.errors import WeightsError
 
 Floats = npt.NDArray[np.float32]
 
 FEWEST_WORDS = 3  # of a sentence in which cues alone may find something
-# Probability from which a window or a sentence out of several says something by itself: what
-# stands around it may turn it. Chosen on sentences of writers who were held out.
-OUT_OF_CONTEXT = 0.6
 # Cues that are named with a hit.
 NAMED = 3
-_LETTERS = (2, 3, 4)  # lengths of runs of Hangul
-_PATTERN_CUE = "pattern:"
-_BEGIN, _END = "<", ">"
-PART = "^"  # begins a cue that is a part of a word
-_RUN = "~"  # begins a cue that is a run of letters
-_NO_WORDS = (PART, _RUN, _PATTERN_CUE)  # cues that are no reason to name
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,28 @@ class Verdict:
     Attributes:
         span: the piece, in characters.
         probabilities: by category; what they lack to 1 is harmless.
-        reasons: for each category the places in the text that speak for it most.
+        threshold: probability from which it says a category by itself.
+        reasons: for each category that it says the places in the text that speak for it most.
     """
 
     span: Span
     probabilities: Mapping[str, float]
+    threshold: float
     reasons: Mapping[str, Sequence[Span]]
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """What cues weigh, where a piece is all that is said or where it is cut out of more.
+
+    Attributes:
+        weights: [f, k]. bias: [k].
+        threshold: probability from which a category is found.
+    """
+
+    weights: Floats
+    bias: Floats
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -56,22 +71,25 @@ class Cues:
     """The learned model of one language.
 
     Attributes:
-        categories: of the columns; the last column is "harmless" and has no name.
+        columns: of every category: that of what is this and nothing else, and one for each pair
+            of categories that are often said at once. The last column of all is "harmless".
         index: row of every cue.
+        wordless: [f] whether a cue is no word that could be named as a reason.
         rarity: [f] how much a cue counts before a sentence is normed to length 1.
         shortest: sentences of a smaller norm stay as short as they are: a word or two decide
             nothing.
-        weights: [f, c + 1]. bias: [c + 1].
-        threshold: probability from which a category is found.
+        alone: weighs a text, or a long stretch of it, and its sentences; these by the threshold of
+            `among`, because what stands around them may turn them.
+        among: weighs windows, which hold parts of what is said and words that say nothing of it.
     """
 
-    categories: tuple[str, ...]
+    columns: Mapping[str, list[int]]
     index: Mapping[str, int]
+    wordless: npt.NDArray[np.bool_]
     rarity: Floats
     shortest: float
-    weights: Floats
-    bias: Floats
-    threshold: float
+    alone: Weighing
+    among: Weighing
 
     def judge(
         self, text: str, language: str, units: Units, found: Sequence[tuple[Span, str, bool]]
@@ -85,71 +103,56 @@ class Cues:
             found: place, category and "is a finding" of what the patterns hit.
         """
         forms = list(zip(units.line.decode().split(), units.spans, strict=True))
-        starts = [start for start, _ in units.spans]
-        firm = max(self.threshold, OUT_OF_CONTEXT)
-        judged = [(span, self.threshold) for span in stretches(text)]
-        judged += [(span, firm) for span in windows(text, units)]
-        for (start, end), threshold in judged:
-            part = forms[bisect_left(starts, start) : bisect_left(starts, end)]
+        words = spoken(forms, language)
+        inner = self._known(inner_cues(text, language, forms, words))
+        starts = [start for _, (start, _) in words]
+        in_context = replace(self.alone, threshold=self.among.threshold)
+        judged = dict.fromkeys(windows(text), self.among)
+        judged |= dict.fromkeys(sentence_pieces(text, units), in_context)
+        judged |= dict.fromkeys(stretches(text), self.alone)
+        for (start, end), weighing in judged.items():
+            part = words[bisect_left(starts, start) : bisect_left(starts, end)]
             near = [(c, finding) for (s, e), c, finding in found if s < end and e > start]
-            cues = cues_of(text, language, (start, end), part, near)
-            yield self._verdict((start, end), cues, threshold)
+            outer = self._known(chain(edge_cues(part), pattern_cues(near, (start, end))))
+            yield self._verdict((start, end), inner.within(start, end) + outer, weighing)
 
-    def _verdict(self, span: Span, cues: Mapping[str, Span], threshold: float) -> Verdict:
-        known = [name for name in cues if name in self.index]
-        rows = [self.index[name] for name in known]
+    def _known(self, cues: Iterable[Cue]) -> "_Known":
+        known = [(row, *place) for name, place in cues if (row := self.index.get(name)) is not None]
+        return _Known(np.array(known, np.int64).reshape(-1, 3))
+
+    def _verdict(self, span: Span, known: "_Known", weighing: Weighing) -> Verdict:
+        rows, first = np.unique(known.cues[:, 0], return_index=True)
         rarity = self.rarity[rows]
         scaled = rarity / max(float(np.sqrt(rarity @ rarity)), self.shortest)
-        weights = self.weights[rows]  # [k, c + 1]
-        logits = self.bias + scaled @ weights
+        weights = weighing.weights[rows]  # [n, k]
+        logits = weighing.bias + scaled @ weights
         odds = np.exp(logits - logits.max())
-        chances: list[float] = (odds / odds.sum()).tolist()
+        chances = odds / odds.sum()
+        probabilities: dict[str, float] = {}
         reasons: dict[str, list[Span]] = {}
-        for column, category in enumerate(self.categories):
-            if chances[column] >= threshold:
-                shares = scaled * weights[:, column]
-                order = np.argsort(-shares, kind="stable")
-                speaking = (known[k] for k in order if shares[k] > 0)
-                words = (cues[name] for name in speaking if not name.startswith(_NO_WORDS))
-                reasons[category] = list(islice(words, 4 * NAMED))
-        return Verdict(span, dict(zip(self.categories, chances, strict=False)), reasons)
+        for category, columns in self.columns.items():
+            probabilities[category] = float(chances[columns].sum())
+            if probabilities[category] >= weighing.threshold:
+                speaking = weights[:, columns] @ chances[columns] / chances[columns].sum()
+                shares = np.where(self.wordless[rows], 0.0, scaled * speaking)
+                most = np.argsort(-shares, kind="stable")[: 4 * NAMED]
+                places = known.cues[first[most[shares[most] > 0]], 1:]
+                reasons[category] = [(start, end) for start, end in places.tolist()]
+        return Verdict(span, probabilities, weighing.threshold, reasons)
 
 
-def cues_of(
-    text: str,
-    language: str,
-    span: Span,
-    units: Sequence[tuple[str, Span]],
-    found: Sequence[tuple[str, bool]],
-) -> dict[str, Span]:
-    """The cues of a piece with the place of each.
+@dataclass(frozen=True)
+class _Known:
+    """Cues that were learned, where they stand: [n, 3] row, start and end."""
 
-    Args:
-        text: the whole text.
-        language: of the text.
-        span: the piece.
-        units: form/tag and place of its units.
-        found: category and "is a finding" of what the patterns hit in it.
-    """
-    said = [(form, place) for form, place in units if not _is_sign(form)]
-    words = [(_form(form, language), place) for form, place in said]
-    cues = dict(reversed(words))
-    if words:  # the first and the last two stand beside an edge
-        words = [(_BEGIN, words[0][1]), *words, (_END, words[-1][1])]
-    for i, (form, (start, _)) in enumerate(words):
-        for behind, gap in ((1, " "), (2, " _ ")):
-            if i + behind < len(words):
-                other, (_, last) = words[i + behind]
-                cues.setdefault(f"{form}{gap}{other}", (start, last))
-    if language == "ko":
-        cues |= _runs(text, span)
-    else:
-        for form, place in said:
-            for part in parts(form.rpartition("/")[0]):
-                cues.setdefault(f"{PART}{part}", place)
-    for category, finding in found:
-        cues[f"{_PATTERN_CUE}{category}:{finding}"] = span
-    return cues
+    cues: npt.NDArray[np.int64]
+
+    def within(self, start: int, end: int) -> "_Known":
+        """Those that a part of the text holds."""
+        return _Known(self.cues[(self.cues[:, 1] >= start) & (self.cues[:, 2] <= end)])
+
+    def __add__(self, other: "_Known") -> "_Known":
+        return _Known(np.concatenate([self.cues, other.cues]))
 
 
 def load_cues(path: Path) -> Cues:
@@ -161,37 +164,30 @@ def load_cues(path: Path) -> Cues:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = bytes(file["cues"]).decode().split("\n")
-            weights = file["weights"].astype(np.float32) * file["scale"]
+            alone, among = (
+                Weighing(weights.astype(np.float32) * scale, bias, float(threshold))
+                for weights, scale, bias, threshold in zip(
+                    *(file[part] for part in ("weights", "scale", "bias", "threshold")), strict=True
+                )
+            )
             return Cues(
-                tuple(bytes(file["categories"]).decode().split("\n")),
+                _columns(bytes(file["classes"]).decode().split("\n")),
                 {name: row for row, name in enumerate(names)},
+                np.array([name.startswith(WORDLESS) for name in names]),
                 file["rarity"].astype(np.float32),
                 float(file["shortest"]),
-                weights,
-                file["bias"],
-                float(file["threshold"]),
+                alone,
+                among,
             )
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as err:
         raise WeightsError(f"{path}: not a table of cues: {err}") from err
 
 
-def _runs(text: str, span: Span) -> dict[str, Span]:
-    """Runs of letters without regard to blanks: recognisers put these anywhere."""
-    places = [i for i in range(*span) if text[i].isalnum()]
-    letters = "".join([text[i] for i in places])
+def _columns(classes: Sequence[str]) -> dict[str, list[int]]:
+    """Which classes hold a category; a class is a comma-separated list of them."""
+    held = [(name, column) for column, names in enumerate(classes) for name in names.split(",")]
     return {
-        _RUN + letters[i : i + length]: (places[i], places[i + length - 1] + 1)
-        for length in _LETTERS
-        for i in range(len(places) - length, -1, -1)
+        category: [column for name, column in held if name == category]
+        for category, _ in held
+        if category
     }
-
-
-def _form(form: str, language: str) -> str:
-    """Korean: the form with the first letter of its tag; else the stem of the word."""
-    word, _, tag = form.rpartition("/")
-    return f"{word}/{tag[:1]}" if language == "ko" else stem(word)
-
-
-def _is_sign(form: str) -> bool:
-    tag = form.rpartition("/")[2]
-    return tag == "P" or tag.startswith("S")

@@ -13,7 +13,6 @@ from voiceman.analysis.morphemes import Units
 from voiceman.analysis.pieces import MOST_CHARS, Span
 
 FEWEST_AROUND = 4  # words: in a shorter sentence nothing speaks against a pattern
-GRAVE = 0.9  # severity from which only a named context rule makes a finding a mention
 
 
 def overrule(
@@ -21,9 +20,9 @@ def overrule(
 ) -> list[Hit]:
     """Let what stands around decide where patterns saw a part of it only.
 
-    A finding that is not grave becomes a mention where every piece that it stands in reads
-    otherwise; what no pattern hit, and a piece says all the same, is added as a hit of its own.
-    A user's own patterns stand.
+    A finding becomes a mention where every piece that it stands in reads otherwise; what no
+    pattern hit, and a piece says all the same, is added as a hit of its own. A user's own patterns
+    stand.
 
     Args:
         hits: of the patterns, in places of the plain text.
@@ -47,7 +46,7 @@ def overrule(
             for category in verdict.reasons:
                 said[category].append(verdict)
     added = [
-        _learned(verdict, category, text, table, cues)
+        _learned(verdict, category, text, table)
         for category, those in said.items()
         for verdict in _surest(those, category, kept)
     ]
@@ -68,14 +67,14 @@ def _words(span: Span, text: str) -> int:
 
 
 def _lowered(hit: Hit, about: Sequence[Verdict], text: str, table: PatternTable, cues: Cues) -> Hit:
-    firm = hit.severity >= GRAVE or hit.pattern_id in table.users
+    firm = hit.pattern_id in table.users
     words = sorted(_words(verdict.span, text) for verdict in about) or [0]
     # A passage that is all of the text has nothing around it that could read otherwise.
     alone = words[0] < FEWEST_AROUND or words[-1] <= _words((hit.start, hit.end), text)
     if hit.weight < FINDING_WEIGHT or firm or alone:
         return hit
     likeliest = max(verdict.probabilities[hit.category] for verdict in about)
-    if likeliest >= cues.threshold:
+    if likeliest >= cues.alone.threshold:
         return hit
     reason = f"what stands around it reads otherwise (learned, {likeliest:.0%})"
     return replace(hit, weight=MENTION_WEIGHT, context=reason)
@@ -110,7 +109,7 @@ class _Places:
         self._spans.insert(bisect_left(self._spans, span), span)
 
 
-def _learned(verdict: Verdict, category: str, text: str, table: PatternTable, cues: Cues) -> Hit:
+def _learned(verdict: Verdict, category: str, text: str, table: PatternTable) -> Hit:
     """A hit where the cues that speak for a category stand, in whole words."""
     places: list[Span] = []
     for start, end in verdict.reasons[category]:
@@ -118,7 +117,7 @@ def _learned(verdict: Verdict, category: str, text: str, table: PatternTable, cu
         if not any(place[0] < e and place[1] > s for s, e in places):
             places.append(place)
     places = places[:NAMED] or [verdict.span]
-    sure = (verdict.probabilities[category] - cues.threshold) / (1 - cues.threshold)
+    sure = (verdict.probabilities[category] - verdict.threshold) / (1 - verdict.threshold)
     said = ", ".join(f"“{text[start:end]}”" for start, end in places)
     return Hit(
         category,

@@ -44,20 +44,25 @@ def stretches(text: str) -> list[Span]:
     return list(_stretches(_words(text), MOST_WORDS, STEP_WORDS))
 
 
-def windows(text: str, units: Units) -> list[Span]:
-    """Sentences and windows of a plain text that are no stretch of it, each once."""
+def sentence_pieces(text: str, units: Units) -> list[Span]:
+    """The sentences of a plain text, long ones as stretches."""
     words = _words(text)
     starts = [start for start, _ in words]
-    found: dict[Span, None] = {}
-    for start, end in sentences(text, units):
-        inside = words[bisect_left(starts, start) : bisect_left(starts, end)]
-        found |= dict.fromkeys(_stretches(inside, MOST_WORDS, STEP_WORDS))
-    if len(words) > SHORT_WORDS:
-        for most, step in WINDOWS:
-            found |= dict.fromkeys(_stretches(words, most, step))
-    for stretch in stretches(text):
-        found.pop(stretch, None)
-    return list(found)
+    return [
+        piece
+        for start, end in sentences(text, units)
+        for piece in _stretches(
+            words[bisect_left(starts, start) : bisect_left(starts, end)], MOST_WORDS, STEP_WORDS
+        )
+    ]
+
+
+def windows(text: str) -> list[Span]:
+    """Overlapping windows of a plain text that is too long to be one thing that is said."""
+    words = _words(text)
+    if len(words) <= SHORT_WORDS:
+        return []
+    return [span for most, step in WINDOWS for span in _stretches(words, most, step)]
 
 
 def _words(text: str) -> list[Span]:

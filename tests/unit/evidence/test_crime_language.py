@@ -241,7 +241,7 @@ def test_a_relayed_threat_is_a_threat_and_a_told_one_a_mention():
 def test_a_demand_takes_the_threat_with_it():
     hits = find("돈 안 보내면 너 진짜 죽여버린다")
     assert {hit.category for hit in hits if hit.weight >= FINDING_WEIGHT} == {"extortion"}
-    assert any(hit.context == "the means of extortion" for hit in hits)
+    assert "threat" in {hit.category for hit in hits if hit.weight < FINDING_WEIGHT}
 
 
 USERS = """

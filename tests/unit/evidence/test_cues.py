@@ -8,9 +8,10 @@ import pytest
 
 from voiceman.analysis.crime_language import FINDING_WEIGHT, find
 from voiceman.analysis.crime_patterns import CATEGORIES
-from voiceman.analysis.cues import cues_of, load_cues
+from voiceman.analysis.cues import load_cues
 from voiceman.analysis.morphemes import cut
 from voiceman.analysis.pattern_tables import CUES_SUFFIX, DATA_FOLDER, default_tables, load_tables
+from voiceman.analysis.text_cues import cues_of
 from voiceman.errors import WeightsError
 from voiceman_export.learn_cues import learn, learned_from, read_sentences
 
@@ -96,7 +97,7 @@ def test_cues_are_stems_parts_neighbours_and_edges_where_their_words_stand():
     text = "Envelopes taken, forgotten."
     units = cut(text, "en")
     read = list(zip(units.line.decode().split(), units.spans, strict=True))
-    cues = cues_of(text, "en", (0, len(text)), read, [])
+    cues = cues_of(text, "en", read, [])
     places = {
         "envelop": (0, 9),
         "^velop": (0, 9),
@@ -118,7 +119,7 @@ def test_the_shipped_cues_are_learned_from_the_shipped_sentences(language):
     ]
     with np.load(path, allow_pickle=False) as file:
         assert bytes(file["learned_from"]).decode() == learned_from(sources), "make learn-cues"
-    assert default_tables()[language].cues.categories == CATEGORIES
+    assert tuple(default_tables()[language].cues.columns) == CATEGORIES
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
