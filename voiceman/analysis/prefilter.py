@@ -1,8 +1,9 @@
 """Which patterns a text can hold: a search for the stems of all patterns in the text itself.
 
 A stem is what is sure to stand in the text where a phrase does, whatever its endings. A pattern
-can only be found where each of its parts has a stem; all stems of all patterns are one search
-(RE2's set, one pass over the text), so that most patterns are never looked for.
+can only be found where each of its parts has a stem, so that most patterns are never looked for.
+The stems are searched for in sets (RE2's, one pass over the text each), and in small ones: the
+automaton of a large set makes new states for every new text, which takes longer than the passes.
 """
 
 import re
@@ -14,7 +15,8 @@ import re2
 
 from voiceman.analysis.phrases import Concepts, look_up
 
-_MOST_MEMORY_BYTES = 256 << 20  # a limit, not what it takes: states are made as texts need them
+_MOST_MEMORY_BYTES = 64 << 20  # of a set; a limit: states are made as texts need them
+_MEMBERS = 8  # of a set
 _SYLLABLES = (0xAC00, 0xD7A3)
 _FINALS, _VOWELS = 28, 21
 # Final consonants that may change or fall: none, ㄷ, ㄹ, ㅂ, ㅅ, ㅎ (by number).
@@ -29,16 +31,20 @@ class Prefilter:
     """The stems of some patterns, by part.
 
     Attributes:
-        stems: RE2 set with one member for each part.
+        stems: RE2 sets, together with one member for each part that any pattern has.
         needed: for each pattern the members that must be in the text.
     """
 
-    stems: Any
+    stems: tuple[Any, ...]
     needed: tuple[frozenset[int], ...]
 
     def candidates(self, written: bytes) -> list[int]:
         """Which patterns a folded text can hold, as their places in the list they came in."""
-        there = frozenset(self.stems.Match(written) or ())
+        there = {
+            place * _MEMBERS + member
+            for place, together in enumerate(self.stems)
+            for member in together.Match(written) or ()
+        }
         return [index for index, needed in enumerate(self.needed) if needed <= there]
 
 
@@ -53,22 +59,25 @@ def make_prefilter(patterns: Iterable[Sequence[Sequence[str]]], concepts: Concep
     Raises:
         ValueError: the stems are more than RE2 has memory for.
     """
+    places: dict[str, int] = {}
+    needed: list[frozenset[int]] = []
+    for parts in patterns:
+        expressions = ["|".join(sorted(set(stems(part, concepts)))) for part in parts]
+        needed.append(frozenset(places.setdefault(each, len(places)) for each in expressions))
+    every = list(places)
+    starts = range(0, len(every), _MEMBERS)
+    return Prefilter(tuple(_set(every[at : at + _MEMBERS]) for at in starts), tuple(needed))
+
+
+def _set(expressions: Iterable[str]) -> Any:  # noqa: ANN401  # re2 ships no types
     options = re2.Options()
     options.max_mem = _MOST_MEMORY_BYTES
     options.log_errors = False
     together = re2.Set.SearchSet(options)
-    members: dict[str, int] = {}
-    needed: list[frozenset[int]] = []
-    for parts in patterns:
-        expressions = ["|".join(sorted(set(stems(part, concepts)))) for part in parts]
-        for expression in expressions:
-            if expression not in members:
-                members[expression] = together.Add(expression.encode())
-        needed.append(frozenset(members[expression] for expression in expressions))
-    if any(member < 0 for member in members.values()):
+    if any(together.Add(expression.encode()) < 0 for expression in expressions):
         raise ValueError("the patterns are too large together")
     together.Compile()
-    return Prefilter(together, tuple(needed))
+    return together
 
 
 def stems(phrases: Iterable[str], concepts: Concepts) -> list[str]:
