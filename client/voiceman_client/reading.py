@@ -20,14 +20,15 @@ class Reading:
 
     Attributes:
         time_s: of a monotonic clock.
-        temperature_celsius: of the hottest GPU, which the other fields are about as well.
+        temperature_celsius: of the hottest GPU, which the other fields but memory are about.
         sm_clock_mhz: clock of its multiprocessors.
         power_w: what it draws.
         utilisation: share of the time in which it computed, 0 to 1.
-        memory_used_bytes: of the GPU; where memory is unified, of the machine.
+        memory_used_bytes: of the fullest GPU; where memory is unified, of the machine.
         memory_total_bytes: likewise.
         missing: why fields are None, by name of the field.
         has_gpu: False: there is no GPU here, and nothing to read.
+        memory_is_machines: CPU and GPU share one memory.
     """
 
     time_s: float
@@ -39,6 +40,12 @@ class Reading:
     memory_total_bytes: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     has_gpu: bool = True
+    memory_is_machines: bool = False
+
+    @property
+    def memory_share(self) -> float:
+        """Used of all, 0 to 1; 0: not known."""
+        return (self.memory_used_bytes or 0.0) / (self.memory_total_bytes or 1.0)
 
 
 class Verdict(StrEnum):

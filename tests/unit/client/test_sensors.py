@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from fake_nvml import FakeGpu, FakeNvml, NVMLError, gb10
+from fake_nvml import FakeGpu, FakeNvml, Memory, NVMLError, gb10
 
 from voiceman.errors import ConfigurationError
 from voiceman_client.sensors import MetricsSensor, NoSensor, NvmlSensor, choose_sensor
@@ -19,6 +19,8 @@ nv_gpu_utilization{gpu_uuid="GPU-b"} 0.9
 # TYPE nv_gpu_memory_used_bytes gauge
 nv_gpu_memory_used_bytes{gpu_uuid="GPU-a"} 1000
 nv_gpu_memory_used_bytes{gpu_uuid="GPU-b"} 2000
+nv_gpu_memory_total_bytes{gpu_uuid="GPU-a"} 4000
+nv_gpu_memory_total_bytes{gpu_uuid="GPU-b"} 4000
 # HELP nv_cpu_utilization CPU utilization rate [0.0 - 1.0]
 # TYPE nv_cpu_utilization gauge
 nv_cpu_utilization 0.1
@@ -45,11 +47,20 @@ def test_the_hottest_of_several_counts():
     assert (reading.temperature_celsius, reading.sm_clock_mhz) == (77.0, 900.0)
 
 
+def test_of_several_the_fullest_memory_counts():
+    nvml = FakeNvml(FakeGpu(celsius=50, memory=Memory(9, 10)), FakeGpu(memory=Memory(1, 10)))
+    reading = NvmlSensor(nvml).read()
+    assert (reading.memory_used_bytes, reading.memory_total_bytes) == (9, 10)
+    page = MetricsSensor("http://gpu:8002/metrics", fetch=lambda _: TRITON_PAGE)
+    assert page.read().memory_share == 0.5
+
+
 def test_gb10_reports_the_memory_of_the_machine(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemFree: 1 kB\nMemAvailable: 60 kB\n")
     reading = NvmlSensor(FakeNvml(gb10()), meminfo=tmp_path / "meminfo").read()
     assert (reading.memory_used_bytes, reading.memory_total_bytes) == (40 * 1024, 100 * 1024)
     assert reading.missing == {}
+    assert reading.memory_is_machines
 
 
 def test_every_field_may_be_missing_and_says_why(tmp_path):
