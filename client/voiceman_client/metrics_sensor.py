@@ -2,7 +2,8 @@
 
 Triton's own metrics page (2.51: `nv_gpu_utilization`, `nv_gpu_memory_*`, `nv_gpu_power_*`,
 `nv_energy_consumption`) holds no temperature. It is read from `voiceman_gpu_temperature_celsius`,
-or from `DCGM_FI_DEV_GPU_TEMP` where the address is that of NVIDIA's DCGM exporter.
+which the model `whisper` adds to that page, or from `DCGM_FI_DEV_GPU_TEMP` where the address is
+that of NVIDIA's DCGM exporter.
 """
 
 import math
