@@ -97,12 +97,19 @@ class HeatWatch:
         self._seconds: dict[str, float] = {}
         self._missing: dict[str, str] = {}
         self._transitions: list[TransitionRecord] = []
-        self._hot = False
+        self._hot = self._may_appear = False
+
+    @property
+    def may_change(self) -> bool:
+        """Whether another look may find something; False: there is no GPU and never will be."""
+        return self.state.mode is not Mode.UNWATCHED or self._may_appear
 
     async def look(self) -> None:
         """Read the sensor, decide, tell who waits, and write it down."""
         reading = self.reading = await self._read()
         before = self.state
+        # A look that told nothing leaves what was known.
+        self._may_appear = reading.may_appear or (reading.has_gpu is None and self._may_appear)
         self.state = state = step(before, reading, self._flight.look(), self._settings)
         self._flight.allow(state.share, state.pause_s)
         self._remember(before, reading)
@@ -133,7 +140,7 @@ class HeatWatch:
 
     def _nothing(self, why: str) -> Reading:
         missing = {"temperature_celsius": f"{self._sensor.name} {why}"}
-        return Reading(self._flight.clock(), missing=missing)
+        return Reading(self._flight.clock(), missing=missing, has_gpu=None)
 
     def report(self) -> HeatReport:
         """What happened so far."""
@@ -190,6 +197,8 @@ class HeatWatch:
             blind = transition.after is Mode.BLIND and done
             share = f"{done} of the window" if blind else f"{self.state.share:.0%} of the window"
             log.warning("%s: %s; %s in flight", transition.after, transition.reason, share)
+        elif transition.before is Mode.UNWATCHED:
+            log.info("heat control from now on: %s: %s", transition.after, transition.reason)
         else:
             log.info("%s: %s", transition.after, transition.reason)
 
@@ -247,6 +256,8 @@ async def watching(
 ) -> AsyncGenerator[HeatWatch, None]:
     """Watch a run: the first reading before anything is sent, then one every 5 s.
 
+    Where there is no GPU so far, but may be one later, it is looked for every minute.
+
     Args:
         flight: what is made smaller when it gets hot.
         sensor: where temperatures come from.
@@ -266,8 +277,9 @@ async def watching(
         raise
 
     async def keep_looking() -> None:
-        while watch.state.mode is not Mode.UNWATCHED:
-            await sleep(settings.poll_s)
+        while watch.may_change:
+            unwatched = watch.state.mode is Mode.UNWATCHED
+            await sleep(settings.look_again_s if unwatched else settings.poll_s)
             try:
                 await watch.look()
             except Exception:  # whatever it is, the run must not go on unwatched at full speed

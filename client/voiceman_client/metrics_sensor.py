@@ -49,10 +49,11 @@ class MetricsSensor:
         try:
             found = parse_metrics(self._fetch(self.name))
         except (OSError, ValueError, HTTPException) as err:
-            return Reading(now_s, missing={"temperature_celsius": f"{self.name}: {err}"})
+            why = f"{self.name}: {err}"
+            return Reading(now_s, missing={"temperature_celsius": why}, has_gpu=None)
         celsius = next((found[name] for name in TEMPERATURE_METRICS if name in found), {})
         values = {gpu: value for gpu, value in celsius.items() if not math.isnan(value)}
-        has_gpu = bool(values) or any(name.startswith("nv_gpu_") for name in found)
+        has_gpu = bool(celsius) or any(name.startswith("nv_gpu_") for name in found)
         used, total = _fullest(found)
         if not values:
             missing = {
@@ -64,6 +65,7 @@ class MetricsSensor:
                 memory_total_bytes=total,
                 missing=missing,
                 has_gpu=has_gpu,
+                may_appear=True,
             )
         gpu = max(values, key=lambda name: values[name])
 

@@ -27,7 +27,8 @@ class Reading:
         memory_used_bytes: of the fullest GPU; where memory is unified, of the machine.
         memory_total_bytes: likewise.
         missing: why fields are None, by name of the field.
-        has_gpu: False: there is no GPU here, and nothing to read.
+        has_gpu: False: there is no GPU here, and nothing to read; None: nobody could tell.
+        may_appear: without a GPU now: whether one may be there later, with its driver.
         memory_is_machines: CPU and GPU share one memory.
     """
 
@@ -39,7 +40,8 @@ class Reading:
     memory_used_bytes: float | None = None
     memory_total_bytes: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
-    has_gpu: bool = True
+    has_gpu: bool | None = True
+    may_appear: bool = False
     memory_is_machines: bool = False
 
     @property
@@ -55,7 +57,7 @@ class Verdict(StrEnum):
     HICCUP = "hiccup"  # one reading is missing; the last one still counts
     LOST = "lost"
     WRONG = "wrong"
-    ABSENT = "absent"  # no GPU from the start
+    ABSENT = "absent"  # no GPU so far
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def judge(trust: Trust, reading: Reading, busy: float, seconds: float) -> Trust:
 def _without(trust: Trust, reading: Reading) -> Trust:
     why = reading.missing.get("temperature_celsius", "no temperature")
     misses = trust.misses + 1
-    if not reading.has_gpu and trust.last is None:
+    absent = trust.verdict is Verdict.ABSENT if reading.has_gpu is None else not reading.has_gpu
+    if absent and trust.last is None:
         verdict = Verdict.ABSENT
     elif misses < _LOST_AFTER and trust.last and trust.verdict is Verdict.GOOD:
         verdict = Verdict.HICCUP

@@ -20,6 +20,7 @@ from voiceman_client.server_load import metrics_address
 
 _MEMINFO = Path("/proc/meminfo")
 _DEVICES = Path("/dev")
+_DRIVER = Path("/proc/driver/nvidia")
 
 
 class Sensor(Protocol):
@@ -43,6 +44,7 @@ class NvmlSensor:
         clock: Callable[[], float] = time.monotonic,
         meminfo: Path = _MEMINFO,
         devices: Path = _DEVICES,
+        driver: Path = _DRIVER,
     ) -> None:
         """Prepare; NVML is loaded at the first reading.
 
@@ -51,11 +53,12 @@ class NvmlSensor:
             clock: a monotonic clock in s.
             meminfo: what is read where the GPU reports no memory.
             devices: folder in which the driver shows GPUs, told from where NVML is missing.
+            driver: is there once NVIDIA's driver is loaded, GPU or not.
         """
         self._nvml = nvml
         self._clock = clock
         self._meminfo = meminfo
-        self._devices = devices
+        self._devices, self._driver = devices, driver
         self._handles: list[object] = []
 
     def read(self) -> Reading:
@@ -72,13 +75,13 @@ class NvmlSensor:
         except nvml.NVMLError as err:
             missing = {"temperature_celsius": f"NVML: {err}"}
             if err.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-                has_gpu = self._sees_gpu()
+                has_gpu, may_appear = self._sees_gpu(), self._driver.exists()
             else:
-                has_gpu = err.value != nvml.NVML_ERROR_DRIVER_NOT_LOADED
-            return Reading(now_s, missing=missing, has_gpu=has_gpu)
+                has_gpu, may_appear = err.value != nvml.NVML_ERROR_DRIVER_NOT_LOADED, True
+            return Reading(now_s, missing=missing, has_gpu=has_gpu, may_appear=may_appear)
         if not handles:
             why = {"temperature_celsius": "NVML knows no GPU"}
-            return Reading(now_s, missing=why, has_gpu=False)
+            return Reading(now_s, missing=why, has_gpu=False, may_appear=True)
         readings = [self._read_gpu(nvml, handle, now_s) for handle in handles]
         if all(found.temperature_celsius is None for found in readings):
             self._handles = []  # a driver that was reloaded needs new handles

@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_wrong_temperatures_are_no_figures():
     assert watch.report()["max_celsius"] == 60
 
 
-def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
+def test_where_no_gpu_can_come_it_says_so_once_and_looks_no_more(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     async def run():
@@ -124,6 +125,69 @@ def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
     assert said == [("INFO", "no heat control: no sensor: switched off")]
     assert watch.report()["readings"] == 1
     assert not (tmp_path / "temperature.log").exists()
+
+
+class Late:
+    """A sensor of a machine whose GPU comes after so many looks."""
+
+    name = "late"
+
+    def __init__(self, *readings):
+        self._readings = itertools.chain(readings, itertools.repeat(readings[-1]))
+        self._times = itertools.count(0.0, 60.0)
+
+    def read(self):
+        reading = next(self._readings)
+        if isinstance(reading, Exception):
+            raise reading
+        return replace(reading, time_s=next(self._times))
+
+
+NO_GPU = Reading(0.0, has_gpu=False, may_appear=True)
+
+
+def looks_at(sensor, looks):
+    """The modes after so many looks, and the seconds slept before each."""
+
+    async def run():
+        flight = InFlight(16, clock=itertools.count(0.0, 60.0).__next__)
+        modes, slept, done = [], [], asyncio.Event()
+
+        async def sleep(seconds):
+            modes.append(watch.state.mode)
+            slept.append(seconds)
+            if len(modes) == looks:
+                done.set()
+                await asyncio.Event().wait()
+
+        async with watching(flight, sensor, HeatSettings(), sleep=sleep) as watch:
+            await asyncio.wait_for(done.wait(), 30)
+            return modes, slept, flight.admission.slots
+
+    return asyncio.run(run())
+
+
+def test_a_gpu_whose_driver_comes_late_is_watched_from_then_on(caplog):
+    caplog.set_level(logging.INFO)
+    sensor = Late(NO_GPU, NO_GPU, Reading(0.0, 40.0), Reading(0.0, 86.0))
+    modes, slept, slots = looks_at(sensor, 4)
+    assert modes == [Mode.UNWATCHED, Mode.UNWATCHED, Mode.NORMAL, Mode.STOPPED]
+    assert slept == [60.0, 60.0, 5.0, 5.0]
+    assert slots == 0
+    assert caplog.text.count("heat control from now on: normal: 40 °C") == 1
+
+
+def test_a_look_that_tells_nothing_is_no_gpu():
+    """A server without a GPU that starts again, or a page that does not come in time."""
+    modes, _, slots = looks_at(Late(NO_GPU, Reading(0.0, has_gpu=None), OSError(), NO_GPU), 4)
+    assert set(modes) == {Mode.UNWATCHED}
+    assert slots == 16
+
+
+def test_a_gpu_that_comes_without_a_temperature_is_handled_as_configured():
+    modes, _, slots = looks_at(Late(NO_GPU, Reading(0.0)), 2)
+    assert modes == [Mode.UNWATCHED, Mode.BLIND]
+    assert slots == 8
 
 
 def test_the_policy_stop_refuses_to_begin_without_a_temperature():

@@ -94,6 +94,23 @@ def test_a_gpu_whose_driver_is_there_without_nvml_is_one_whose_sensor_is_lost(tm
     assert not NvmlSensor(FakeNvml(broken=12), devices=tmp_path).read().has_gpu
 
 
+def test_a_gpu_may_come_where_the_driver_or_its_library_is(tmp_path):
+    def may_appear(*gpus, broken, driver):
+        (tmp_path / "driver").mkdir(exist_ok=True)
+        driver = tmp_path / "driver" if driver else tmp_path / "none"
+        sensor = NvmlSensor(FakeNvml(*gpus, broken=broken), devices=tmp_path, driver=driver)
+        reading = sensor.read()
+        assert reading.has_gpu is False
+        return reading.may_appear
+
+    assert not may_appear(broken=12, driver=False)  # no library: most machines without a GPU
+    assert may_appear(broken=12, driver=True)
+    assert may_appear(broken=9, driver=False)
+    assert may_appear(broken=None, driver=False)
+    assert page("nv_cpu_utilization 0.1\n").read().may_appear
+    assert not NoSensor().read().may_appear
+
+
 def test_a_gpu_that_was_lost_is_looked_for_anew():
     gpu = FakeGpu(celsius=NVMLError(15))
     nvml = FakeNvml(gpu)
@@ -142,7 +159,7 @@ def test_a_temperature_that_is_no_number_is_missing(value):
 def test_a_broken_page_is_missing_not_fatal():
     reading = page('voiceman_gpu_temperature_celsius{gpu="0" 5 5 5').read()
     assert reading.temperature_celsius is None
-    assert reading.has_gpu
+    assert reading.has_gpu is None
 
 
 def test_pages_are_fetched_and_failures_are_said():
