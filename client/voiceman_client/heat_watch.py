@@ -5,8 +5,7 @@
         async with flight.window(audio_s): ...      # instead of a semaphore
     watch.report()
 
-`temperature.log` holds a line of JSON for every reading: time, what was read, mode, share. It is
-only ever appended to, and a full disk stops it, not the run; one that hangs is not waited for.
+A line of `temperature.log` is JSON: time, what was read, mode, share, what the sensor is worth.
 """
 
 import asyncio
@@ -25,11 +24,9 @@ from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings, HeatState, Mode, Transition, step
 from voiceman_client.reading import Reading
 from voiceman_client.sensors import Sensor
+from voiceman_client.temperature_log import TemperatureLog
 
 log = logging.getLogger(__name__)
-
-LOG_NAME = "temperature.log"
-_WRITE_WITHIN_S = 1.0
 
 
 class TransitionRecord(TypedDict):
@@ -83,13 +80,11 @@ class HeatWatch:
         self._flight = flight
         self._sensor = sensor
         self._settings = settings
-        self._path = path
+        self._log = TemperatureLog(path) if path else None
         self._answer_within_s = answer_within_s
         # Of its own: the loop's threads may all be waiting for a disk.
         self._thread = ThreadPoolExecutor(1, "heat-sensor")
         self._asked: asyncio.Future[Reading] | None = None
-        self._writing: asyncio.Task[None] | None = None
-        self._lines: list[str] = []  # that are not written yet
         self._now = now
         self._celsius: list[float] = []
         self._utilisation: list[float] = []
@@ -116,9 +111,8 @@ class HeatWatch:
         if state.transition:
             self._tell(state.transition)
         self._warn(reading)
-        if self._path and state.mode is not Mode.UNWATCHED:
-            self._lines.append(self._line(reading))
-            await self._write()
+        if self._log and state.mode is not Mode.UNWATCHED:
+            await self._log.add(self._line(reading))
 
     def close(self) -> None:
         """Look no more."""
@@ -223,26 +217,6 @@ class HeatWatch:
             "sensor": self.state.trust.verdict,
         }
         return json.dumps(line, ensure_ascii=False) + "\n"
-
-    async def _write(self) -> None:
-        """Write what is not written yet; a disk that hangs must not hold up the next look."""
-        if self._writing is None:
-            self._writing = asyncio.create_task(asyncio.to_thread(self._append))
-        done, _ = await asyncio.wait({self._writing}, timeout=_WRITE_WITHIN_S)
-        if done:
-            self._writing = None
-
-    def _append(self) -> None:
-        path, count = self._path, len(self._lines)
-        if path is None:
-            return
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("".join(self._lines[:count]))
-            del self._lines[:count]
-        except OSError as err:
-            log.warning("%s: no more temperatures are written (%s)", path, err.strerror)
-            self._path = None
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from typing import Any
 
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
-from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.ledger import LEDGER_FILES
 from voiceman_client.log_lines import measure
 from voiceman_client.run_log import LOG_NAME
+from voiceman_client.temperature_log import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.vitals_file import VITALS_NAME
 
 # What is rewritten as runs go on, and no result.

@@ -4,18 +4,22 @@ import asyncio
 import itertools
 import json
 import logging
+import resource
+import signal
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from voiceman.errors import ConfigurationError
-from voiceman_client import heat_watch
+from voiceman_client import heat_watch, temperature_log
 from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings, Mode
 from voiceman_client.heat_watch import HeatWatch, watching
 from voiceman_client.reading import Reading
 from voiceman_client.sensors import NoSensor
+from voiceman_client.temperature_log import TemperatureLog
 
 
 class Script:
@@ -38,12 +42,26 @@ def watch_all(sensor, looks, **options):
     flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)
     watch = HeatWatch(flight, sensor, HeatSettings(), **options)
 
-    async def look():
-        for _ in range(looks):
-            await watch.look()
-
-    asyncio.run(look())
+    asyncio.run(look(watch, looks))
     return watch, flight
+
+
+async def look(watch, looks):
+    for _ in range(looks):
+        await watch.look()
+
+
+@contextmanager
+def files_of_at_most(size_bytes):
+    """No file can grow further, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heeded = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heeded)
 
 
 def test_what_is_in_flight_follows_the_temperature():
@@ -67,7 +85,21 @@ def test_every_reading_is_a_line_of_the_log(tmp_path):
 def test_a_full_disk_stops_the_log_and_not_the_run(tmp_path, caplog):
     watch, _ = watch_all(Script(40), 3, path=tmp_path / "missing" / "temperature.log")
     assert watch.report()["readings"] == 3
-    assert caplog.text.count("no more temperatures are written") == 1
+    assert caplog.text.count("temperatures cannot be written") == 1
+
+
+def test_a_disk_that_has_room_again_gets_every_line_whole(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "temperature.log"
+    watch, _ = watch_all(Script(40, 41, 42, 43), 1, path=path)
+    with files_of_at_most(path.stat().st_size + 10):  # the first bytes of a line fit
+        asyncio.run(look(watch, 2))
+    assert len(path.read_text().splitlines()) == 1
+    asyncio.run(look(watch, 1))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["temperature_celsius"] for line in lines] == [40, 41, 42, 43]
+    assert caplog.text.count("temperatures cannot be written") == 1
+    assert caplog.text.count("temperatures are written again") == 1
 
 
 def test_above_80_is_warned_of_once_for_each_crossing(caplog):
@@ -257,14 +289,14 @@ def test_a_sensor_that_breaks_is_a_lost_one():
 def test_a_log_on_a_disk_that_hangs_holds_up_no_look(tmp_path, monkeypatch):
     goes_on = threading.Event()
     path = tmp_path / "temperature.log"
-    append = HeatWatch._append
+    append = TemperatureLog._append
 
     def hang(watch):
         goes_on.wait(60)
         append(watch)
 
-    monkeypatch.setattr(HeatWatch, "_append", hang)
-    monkeypatch.setattr(heat_watch, "_WRITE_WITHIN_S", 0.0)
+    monkeypatch.setattr(TemperatureLog, "_append", hang)
+    monkeypatch.setattr(temperature_log, "_WRITE_WITHIN_S", 0.0)
 
     async def run():
         flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)
