@@ -10,7 +10,7 @@ from itertools import groupby
 MOST_POINTS = 2000
 FIRST_SPAN_S = 2.0
 # Where a peak is what counts: two hours at 60 °C do not undo a minute at 86.
-PEAKS = frozenset({"temperature_celsius", "memory_share", "process_bytes"})
+PEAKS = frozenset({"temperature_celsius", "memory_share", "process_bytes", "gpu_memory_bytes"})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
     80 °C until below 70   COOLING   half, halved again while that does not cool; 2 s between rounds
     85 °C until below 70   STOPPED   nothing; also when what is in flight would carry it there
     no temperature         BLIND     as configured: half and 2 s between rounds, all, or nothing
-    no GPU                 UNWATCHED all of the window
+    no GPU so far          UNWATCHED all of the window
 
 Below 80 °C a proportional-integral rule on the temperature that is foreseen keeps the box near
 77.5 °C, so that COOLING, which costs throughput, is seldom entered. The bounds are requirements;
@@ -52,6 +52,7 @@ class HeatSettings:
             window, "stop" nothing.
         hold_celsius: what is aimed at below `cool_celsius`; sensor noise must fit between them.
         poll_s: between readings (U2).
+        look_again_s: between looks for a GPU where there was none so far.
         settles_celsius: no box gets hotter at full load, if it did not trip.
         lag_s: by which the sensor is behind, at most.
         longest_drain_s: less is in flight when it would take longer than this to end.
@@ -77,6 +78,7 @@ class HeatSettings:
     policy: Policy = "cautious"
     hold_celsius: float = 77.5
     poll_s: float = 5.0
+    look_again_s: float = 60.0
     settles_celsius: float = 105.0
     lag_s: float = 5.0
     longest_drain_s: float = 40.0

@@ -5,8 +5,7 @@
         async with flight.window(audio_s): ...      # instead of a semaphore
     watch.report()
 
-`temperature.log` holds a line of JSON for every reading: time, what was read, mode, share. It is
-only ever appended to, and a full disk stops it, not the run; one that hangs is not waited for.
+A line of `temperature.log` is JSON: time, what was read, mode, share, what the sensor is worth.
 """
 
 import asyncio
@@ -25,11 +24,9 @@ from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings, HeatState, Mode, Transition, step
 from voiceman_client.reading import Reading
 from voiceman_client.sensors import Sensor
+from voiceman_client.temperature_log import TemperatureLog
 
 log = logging.getLogger(__name__)
-
-LOG_NAME = "temperature.log"
-_WRITE_WITHIN_S = 1.0
 
 
 class TransitionRecord(TypedDict):
@@ -83,13 +80,11 @@ class HeatWatch:
         self._flight = flight
         self._sensor = sensor
         self._settings = settings
-        self._path = path
+        self._log = TemperatureLog(path) if path else None
         self._answer_within_s = answer_within_s
         # Of its own: the loop's threads may all be waiting for a disk.
         self._thread = ThreadPoolExecutor(1, "heat-sensor")
         self._asked: asyncio.Future[Reading] | None = None
-        self._writing: asyncio.Task[None] | None = None
-        self._lines: list[str] = []  # that are not written yet
         self._now = now
         self._celsius: list[float] = []
         self._utilisation: list[float] = []
@@ -97,21 +92,27 @@ class HeatWatch:
         self._seconds: dict[str, float] = {}
         self._missing: dict[str, str] = {}
         self._transitions: list[TransitionRecord] = []
-        self._hot = False
+        self._hot = self._may_appear = False
+
+    @property
+    def may_change(self) -> bool:
+        """Whether another look may find something; False: there is no GPU and never will be."""
+        return self.state.mode is not Mode.UNWATCHED or self._may_appear
 
     async def look(self) -> None:
         """Read the sensor, decide, tell who waits, and write it down."""
         reading = self.reading = await self._read()
         before = self.state
+        # A look that told nothing leaves what was known.
+        self._may_appear = reading.may_appear or (reading.has_gpu is None and self._may_appear)
         self.state = state = step(before, reading, self._flight.look(), self._settings)
         self._flight.allow(state.share, state.pause_s)
         self._remember(before, reading)
         if state.transition:
             self._tell(state.transition)
         self._warn(reading)
-        if self._path and state.mode is not Mode.UNWATCHED:
-            self._lines.append(self._line(reading))
-            await self._write()
+        if self._log and state.mode is not Mode.UNWATCHED:
+            await self._log.add(self._line(reading))
 
     def close(self) -> None:
         """Look no more."""
@@ -133,7 +134,7 @@ class HeatWatch:
 
     def _nothing(self, why: str) -> Reading:
         missing = {"temperature_celsius": f"{self._sensor.name} {why}"}
-        return Reading(self._flight.clock(), missing=missing)
+        return Reading(self._flight.clock(), missing=missing, has_gpu=None)
 
     def report(self) -> HeatReport:
         """What happened so far."""
@@ -190,6 +191,8 @@ class HeatWatch:
             blind = transition.after is Mode.BLIND and done
             share = f"{done} of the window" if blind else f"{self.state.share:.0%} of the window"
             log.warning("%s: %s; %s in flight", transition.after, transition.reason, share)
+        elif transition.before is Mode.UNWATCHED:
+            log.info("heat control from now on: %s: %s", transition.after, transition.reason)
         else:
             log.info("%s: %s", transition.after, transition.reason)
 
@@ -215,26 +218,6 @@ class HeatWatch:
         }
         return json.dumps(line, ensure_ascii=False) + "\n"
 
-    async def _write(self) -> None:
-        """Write what is not written yet; a disk that hangs must not hold up the next look."""
-        if self._writing is None:
-            self._writing = asyncio.create_task(asyncio.to_thread(self._append))
-        done, _ = await asyncio.wait({self._writing}, timeout=_WRITE_WITHIN_S)
-        if done:
-            self._writing = None
-
-    def _append(self) -> None:
-        path, count = self._path, len(self._lines)
-        if path is None:
-            return
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("".join(self._lines[:count]))
-            del self._lines[:count]
-        except OSError as err:
-            log.warning("%s: no more temperatures are written (%s)", path, err.strerror)
-            self._path = None
-
 
 @asynccontextmanager
 async def watching(
@@ -246,6 +229,8 @@ async def watching(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[HeatWatch, None]:
     """Watch a run: the first reading before anything is sent, then one every 5 s.
+
+    Where there is no GPU so far, but may be one later, it is looked for every minute.
 
     Args:
         flight: what is made smaller when it gets hot.
@@ -266,8 +251,9 @@ async def watching(
         raise
 
     async def keep_looking() -> None:
-        while watch.state.mode is not Mode.UNWATCHED:
-            await sleep(settings.poll_s)
+        while watch.may_change:
+            unwatched = watch.state.mode is Mode.UNWATCHED
+            await sleep(settings.look_again_s if unwatched else settings.poll_s)
             try:
                 await watch.look()
             except Exception:  # whatever it is, the run must not go on unwatched at full speed

@@ -17,10 +17,10 @@ from voiceman_client.inventory import (
     compare_files,
     compare_inputs,
     find_added,
-    measure,
 )
 from voiceman_client.layout import INCOMING, JOB, PROCESSING
-from voiceman_client.run_log import LOG_NAME, SEALS, is_in_use, outputs_of
+from voiceman_client.log_lines import measure, outputs_of
+from voiceman_client.run_log import LOG_NAME, SEALS, is_in_use
 from voiceman_client.writers import TEMPORARY_PREFIX
 
 

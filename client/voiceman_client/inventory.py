@@ -1,8 +1,6 @@
 """What lies in a results folder, beside what its log says must lie there."""
 
-import hashlib
 import os
-import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +8,10 @@ from typing import Any
 
 from voiceman.manifest import sha256_of
 from voiceman_client.chain import Line
-from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.ledger import LEDGER_FILES
+from voiceman_client.log_lines import measure
 from voiceman_client.run_log import LOG_NAME
+from voiceman_client.temperature_log import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.vitals_file import VITALS_NAME
 
 # What is rewritten as runs go on, and no result.
@@ -76,14 +75,6 @@ def _names(folder: Path, refused: list[OSError]) -> set[str]:
         for root, folders, files in os.walk(folder, onerror=refused.append)
         for name in (*files, *(name for name in folders if Path(root, name).is_symlink()))
     }
-
-
-def measure(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file as the log writes them; a link is no file. Raises OSError."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return {"size_bytes": None, "sha256": "none, it is no ordinary file"}
-    content = path.read_bytes()
-    return {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _words(measured: object) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from voiceman_client.chain import read_chain
 from voiceman_client.documents import Document
-from voiceman_client.run_log import LOG_NAME, is_about_files, outputs_of
+from voiceman_client.log_lines import is_about_files, outputs_of
+from voiceman_client.run_log import LOG_NAME
 
 log = logging.getLogger(__name__)
 

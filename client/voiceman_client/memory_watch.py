@@ -1,6 +1,7 @@
 """How full the memories are during a run: alerts, accounts of recordings, and leaks.
 
-On GB10 NVML does not tell the GPU's memory: it is the machine's, see `voiceman.memory`.
+The GPU's is what the temperature's sensor reads, of this machine or of the server's. On GB10
+NVML does not tell it: it is the machine's, see `voiceman.memory`.
 """
 
 import logging
@@ -130,13 +131,17 @@ class MemoryWatch:
     def growths(self) -> dict[str, Growth]:
         """How each memory grew from end to end of recordings.
 
-        By field of `MemoryFacts`; one is not there if it was not read throughout, or too seldom.
+        By field of `MemoryFacts`; one is not there if it was read too seldom.
         That of the host and the GPU is everybody's, not only this program's.
         """
         found: dict[str, Growth] = {}
         for name in _SERIES:
-            used = [bytes_ for facts in self._ends if (bytes_ := facts[name]) is not None]
-            if len(used) == len(self._ends) and (grown := growth(self._times_s, used)):
+            known = [
+                (time_s, used)
+                for time_s, facts in zip(self._times_s, self._ends, strict=True)
+                if (used := facts[name]) is not None
+            ]
+            if grown := growth([time_s for time_s, _ in known], [used for _, used in known]):
                 found[name] = grown
         return found
 

@@ -11,7 +11,6 @@ from voiceman_client.answer_cache import AnswerCache
 from voiceman_client.cache_size import open_cache
 from voiceman_client.decode_limits import DecodeLimits
 from voiceman_client.heat import HeatSettings, Policy
-from voiceman_client.heat_watch import LOG_NAME as TEMPERATURE_LOG
 from voiceman_client.layout import LAYOUTS, Layout
 from voiceman_client.ledger import Ledger
 from voiceman_client.options import Limits, OptionValues, SubmitOptions
@@ -19,6 +18,7 @@ from voiceman_client.own_metrics import PageAddress
 from voiceman_client.sensors import choose_sensor
 from voiceman_client.server_load import MetricsPage, metrics_address
 from voiceman_client.submit import Watched
+from voiceman_client.temperature_log import LOG_NAME as TEMPERATURE_LOG
 
 if TYPE_CHECKING:
     from voiceman_client.signing import Signer

@@ -23,6 +23,7 @@ _READINGS = {
     "gpu_utilisation": ("gpu_utilization_ratio", "Share of time in which the GPU worked."),
     "memory_share": ("memory_used_ratio", "Share in use of the fullest memory."),
     "process_bytes": ("memory_bytes", "Main memory that the client and its decoders hold."),
+    "gpu_memory_bytes": ("gpu_memory_bytes", "Memory in use of the fullest GPU."),
 }
 
 

@@ -20,14 +20,16 @@ class Reading:
 
     Attributes:
         time_s: of a monotonic clock.
-        temperature_celsius: of the hottest GPU, which the other fields are about as well.
+        temperature_celsius: of the hottest GPU, which the other fields but memory are about.
         sm_clock_mhz: clock of its multiprocessors.
         power_w: what it draws.
         utilisation: share of the time in which it computed, 0 to 1.
-        memory_used_bytes: of the GPU; where memory is unified, of the machine.
+        memory_used_bytes: of the fullest GPU; where memory is unified, of the machine.
         memory_total_bytes: likewise.
         missing: why fields are None, by name of the field.
-        has_gpu: False: there is no GPU here, and nothing to read.
+        has_gpu: False: there is no GPU here, and nothing to read; None: nobody could tell.
+        may_appear: without a GPU now: whether one may be there later, with its driver.
+        memory_is_machines: CPU and GPU share one memory.
     """
 
     time_s: float
@@ -38,7 +40,14 @@ class Reading:
     memory_used_bytes: float | None = None
     memory_total_bytes: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
-    has_gpu: bool = True
+    has_gpu: bool | None = True
+    may_appear: bool = False
+    memory_is_machines: bool = False
+
+    @property
+    def memory_share(self) -> float:
+        """Used of all, 0 to 1; 0: not known."""
+        return (self.memory_used_bytes or 0.0) / (self.memory_total_bytes or 1.0)
 
 
 class Verdict(StrEnum):
@@ -48,7 +57,7 @@ class Verdict(StrEnum):
     HICCUP = "hiccup"  # one reading is missing; the last one still counts
     LOST = "lost"
     WRONG = "wrong"
-    ABSENT = "absent"  # no GPU from the start
+    ABSENT = "absent"  # no GPU so far
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ def judge(trust: Trust, reading: Reading, busy: float, seconds: float) -> Trust:
 def _without(trust: Trust, reading: Reading) -> Trust:
     why = reading.missing.get("temperature_celsius", "no temperature")
     misses = trust.misses + 1
-    if not reading.has_gpu and trust.last is None:
+    absent = trust.verdict is Verdict.ABSENT if reading.has_gpu is None else not reading.has_gpu
+    if absent and trust.last is None:
         verdict = Verdict.ABSENT
     elif misses < _LOST_AFTER and trust.last and trust.verdict is Verdict.GOOD:
         verdict = Verdict.HICCUP

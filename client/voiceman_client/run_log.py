@@ -14,9 +14,10 @@ The events:
     summed_up            file, SHA-256 of the summary
     result_written       provenance as in the result, size and SHA-256 of every file written
     performance_written  size and SHA-256 of the files of the performance report
-    recording_failed     file or argument, why, and SHA-256 where the file itself is the reason
+    recording_failed     file or argument, why, SHA-256 where the file itself is the reason, and
+                         the files of an earlier result that stay
     summary_written      the job's summary: size and SHA-256
-    file_removed         name of a file that does not hold any more
+    file_removed         name of a file that does not hold any more, and why
     run_stopped          why the run ends before it is done
     run_finished         counts, and every file of the folder with size and SHA-256: the seal
     run_signed           public key and signature of the seal (Ed25519)
@@ -30,14 +31,13 @@ What a later run takes from the ledger instead of asking again must be in the lo
 chain protects the ledger too, which changes as runs go on and which no seal lists.
 """
 
-import fcntl
 import hashlib
+import logging
 import os
 import re
 import threading
-import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,14 +46,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from voiceman.errors import ResultNotWrittenError, RunLogError, VoicemanError
 from voiceman_client.chain import Line, read_chain, write_line
+from voiceman_client.file_lock import busy, is_locked, lock, locked
 from voiceman_client.layout import COMPLETED, FAILED
+from voiceman_client.log_lines import Origin, is_about_files, measure, origins_of, outputs_of
 from voiceman_client.writers import TEMPORARY_PREFIX, Written
 
 if TYPE_CHECKING:  # only who signs needs the package cryptography
     from voiceman_client.signing import Signer
 
+log = logging.getLogger(__name__)
+
 LOG_NAME = "run_log.jsonl"
-_LOOKED_AT_S = 0.5
 # The hash of an answer or a plan in a line as bytes; inside a string its quotes were escaped.
 _HASH = re.compile(
     rb'^\{"sequence":\d+,"time":"[^"]*","event":"(?:window_answered|speech_found)",'
@@ -151,18 +154,36 @@ class RunLog:
         }
         self.append(event, {**facts, "outputs": outputs})
         self._outputs |= outputs
+        if "provenance" in facts:
+            self._origins |= dict.fromkeys(outputs, Origin.of(facts["provenance"]))
 
-    def remove(self, path: Path) -> None:
-        """Remove a file that was written, if it was; see `append` for errors."""
+    def remove(self, path: Path, why: str) -> None:
+        """Remove a file that was written, if it was; see `append` for errors.
+
+        One that somebody changed since is not ours any more: it stays.
+        """
+        name = os.path.relpath(path, self._folder)
         if not self.wrote(path):
             return
-        name = os.path.relpath(path, self._folder)
         try:
+            if path.exists() and measure(path) != self._outputs[name]:
+                log.warning("%s: stays although %s: it was changed since", path, why)
+                return
             path.unlink(missing_ok=True)
         except OSError as err:
             raise ResultNotWrittenError(f"{path}: cannot be removed ({err.strerror})") from err
-        self.append("file_removed", {"name": name})
+        self.append("file_removed", {"name": name, "why": why})
         del self._outputs[name]
+
+    def differs(self, file: Written) -> bool:
+        """Whether the log says that other bytes were written there before."""
+        logged = self._outputs.get(os.path.relpath(file.path, self._folder))
+        return logged is not None and logged["sha256"] != file.sha256
+
+    def origin(self, path: Path) -> Origin | None:
+        """What a file was made of that is there by the log; None: it is not, or is no result."""
+        name = os.path.relpath(path, self._folder)
+        return self._origins.get(name) if name in self._outputs else None
 
     def wrote(self, path: Path) -> bool:
         """Whether the log says that a file was written, and not that it was removed."""
@@ -209,10 +230,10 @@ class RunLog:
             os.ftruncate(self._file, self._size)
 
     def _claim(self) -> None:
-        _lock(self._file, self.path)
+        lock(self._file, self.path)
         # A run that came to nothing may have removed its log since it was opened here.
         if not self.path.exists() or not self.path.samefile(f"/dev/fd/{self._file}"):
-            raise _busy(self.path)
+            raise busy(self.path)
 
     def _continue(self) -> None:
         """Take up the chain where it ends."""
@@ -226,6 +247,7 @@ class RunLog:
         self._size = self.path.stat().st_size - len(chain.torn)
         self._next, self._previous = chain.count, chain.last
         self._outputs = outputs_of(chain.lines)
+        self._origins = origins_of(chain.lines)
         self._known = _hashes_in(content[: self._size])
         if chain.torn:
             os.ftruncate(self._file, self._size)
@@ -234,11 +256,6 @@ class RunLog:
         for half in half_files(self._folder):
             half.unlink()
             self.append("half_file_removed", {"name": os.path.relpath(half, self._folder)})
-
-
-def is_about_files(line: bytes) -> bool:
-    """Whether a line of a log may say that a file was written or removed."""
-    return b'"outputs":' in line or b'"file_removed"' in line
 
 
 def half_files(folder: Path) -> list[Path]:
@@ -251,65 +268,18 @@ def half_files(folder: Path) -> list[Path]:
     )
 
 
-def outputs_of(lines: Iterable[Line]) -> dict[str, Any]:
-    """Size and SHA-256 of every file that the lines say was written, as it was last."""
-    found: dict[str, Any] = {}
-    for line in lines:
-        if line.event == "file_removed":
-            found.pop(line.facts["name"], None)
-        elif line.event != "run_finished":  # which says again what was written
-            found |= line.facts.get("outputs", {})
-    return found
-
-
 def is_in_use(folder: Path) -> bool:
     """Whether a run is writing into a folder."""
-    path = folder / LOG_NAME
-    try:
-        with path.open("rb") as log:
-            _lock(log.fileno(), path, fcntl.LOCK_SH)
-    except RunLogError:
-        return True
-    except OSError:  # no log
-        pass
-    return False
+    return is_locked(folder / LOG_NAME)
 
 
-@contextmanager
-def claimed(folder: Path) -> Generator[None]:
+def claimed(folder: Path) -> AbstractContextManager[None]:
     """Keep runs out of a folder; where nothing was logged yet there is nothing to keep them from.
 
     Raises:
         RunLogError: one is writing into it.
     """
-    path = folder / LOG_NAME
-    with ExitStack() as opened:
-        with suppress(OSError):  # no log, or nobody may read it
-            log = opened.enter_context(path.open("rb"))
-            _lock(log.fileno(), path)
-        yield
-
-
-def _lock(file: int, path: Path, kind: int = fcntl.LOCK_EX) -> None:
-    # Who only asks whether a run goes on (`is_in_use`) has the lock for a moment as well.
-    until_s = time.monotonic() + (_LOOKED_AT_S if kind == fcntl.LOCK_EX else 0.0)
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            if time.monotonic() >= until_s:
-                raise _busy(path) from err
-            time.sleep(_LOOKED_AT_S / 20)
-        except OSError:  # a file system without locks
-            return
-        else:
-            return
-
-
-def _busy(path: Path) -> RunLogError:
-    return RunLogError(
-        f"{path}: another run writes into this folder; wait, or give another --output"
-    )
+    return locked(folder / LOG_NAME)
 
 
 def _hashes_in(lines: bytes) -> set[str]:

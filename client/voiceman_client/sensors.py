@@ -2,32 +2,25 @@
 
 Every field of NVML may be missing: GB10 reports no memory, fan or power limit, for example. Where
 the GPU has no memory of its own, the machine's is reported.
-
-Triton's own metrics page (2.51: `nv_gpu_utilization`, `nv_gpu_memory_*`, `nv_gpu_power_*`,
-`nv_energy_consumption`) holds no temperature. It is read from `voiceman_gpu_temperature_celsius`,
-or from `DCGM_FI_DEV_GPU_TEMP` where the address is that of NVIDIA's DCGM exporter.
 """
 
 import importlib
 import ipaddress
-import math
 import time
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from voiceman.errors import ConfigurationError
+from voiceman_client.metrics_sensor import MetricsSensor
 from voiceman_client.reading import Reading
 from voiceman_client.server_load import metrics_address
 
-TEMPERATURE_METRICS = ("voiceman_gpu_temperature_celsius", "DCGM_FI_DEV_GPU_TEMP")
-_PAGE_TIMEOUT_S = 3.0  # less than the 5 s between readings
 _MEMINFO = Path("/proc/meminfo")
 _DEVICES = Path("/dev")
+_DRIVER = Path("/proc/driver/nvidia")
 
 
 class Sensor(Protocol):
@@ -51,6 +44,7 @@ class NvmlSensor:
         clock: Callable[[], float] = time.monotonic,
         meminfo: Path = _MEMINFO,
         devices: Path = _DEVICES,
+        driver: Path = _DRIVER,
     ) -> None:
         """Prepare; NVML is loaded at the first reading.
 
@@ -59,11 +53,12 @@ class NvmlSensor:
             clock: a monotonic clock in s.
             meminfo: what is read where the GPU reports no memory.
             devices: folder in which the driver shows GPUs, told from where NVML is missing.
+            driver: is there once NVIDIA's driver is loaded, GPU or not.
         """
         self._nvml = nvml
         self._clock = clock
         self._meminfo = meminfo
-        self._devices = devices
+        self._devices, self._driver = devices, driver
         self._handles: list[object] = []
 
     def read(self) -> Reading:
@@ -80,17 +75,24 @@ class NvmlSensor:
         except nvml.NVMLError as err:
             missing = {"temperature_celsius": f"NVML: {err}"}
             if err.value == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-                has_gpu = self._sees_gpu()
+                has_gpu, may_appear = self._sees_gpu(), self._driver.exists()
             else:
-                has_gpu = err.value != nvml.NVML_ERROR_DRIVER_NOT_LOADED
-            return Reading(now_s, missing=missing, has_gpu=has_gpu)
+                has_gpu, may_appear = err.value != nvml.NVML_ERROR_DRIVER_NOT_LOADED, True
+            return Reading(now_s, missing=missing, has_gpu=has_gpu, may_appear=may_appear)
         if not handles:
             why = {"temperature_celsius": "NVML knows no GPU"}
-            return Reading(now_s, missing=why, has_gpu=False)
+            return Reading(now_s, missing=why, has_gpu=False, may_appear=True)
         readings = [self._read_gpu(nvml, handle, now_s) for handle in handles]
         if all(found.temperature_celsius is None for found in readings):
             self._handles = []  # a driver that was reloaded needs new handles
-        return max(readings, key=lambda found: found.temperature_celsius or -1.0)
+        hottest = max(readings, key=lambda found: found.temperature_celsius or -1.0)
+        fullest = max(readings, key=lambda found: found.memory_share)
+        return replace(
+            hottest,
+            memory_used_bytes=fullest.memory_used_bytes,
+            memory_total_bytes=fullest.memory_total_bytes,
+            memory_is_machines=fullest.memory_is_machines,
+        )
 
     def _sees_gpu(self) -> bool:
         return any(self._devices.glob("nvidia[0-9]*"))
@@ -120,7 +122,8 @@ class NvmlSensor:
 
         used = ask("memory_used_bytes", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used)
         total = ask("memory_total_bytes", lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total)
-        if used is None or total is None:
+        shared = used is None or total is None
+        if shared:
             used, total = _machine_memory(self._meminfo, missing)
         return Reading(
             time_s=now_s,
@@ -133,6 +136,7 @@ class NvmlSensor:
             memory_used_bytes=used,
             memory_total_bytes=total,
             missing=missing,
+            memory_is_machines=shared,
         )
 
 
@@ -147,92 +151,6 @@ def _machine_memory(meminfo: Path, missing: dict[str, str]) -> tuple[float | Non
     for name in ("memory_used_bytes", "memory_total_bytes"):
         missing.pop(name, None)
     return total - free, total
-
-
-class MetricsSensor:
-    """The hottest GPU on a Prometheus metrics page."""
-
-    def __init__(
-        self,
-        url: str,
-        clock: Callable[[], float] = time.monotonic,
-        fetch: Callable[[str], str] | None = None,
-    ) -> None:
-        """Prepare; nothing is fetched yet.
-
-        Args:
-            url: http(s) address of the page.
-            clock: a monotonic clock in s.
-            fetch: gives the text of a page, or raises OSError.
-        """
-        if not url.startswith(("http://", "https://")):
-            raise ConfigurationError(f"{url}: the address of a metrics page begins with http")
-        self.name = url
-        self._clock = clock
-        self._fetch = fetch or _fetch
-
-    def read(self) -> Reading:
-        """What the page says; where it names GPUs without a temperature, `missing` says so."""
-        now_s = self._clock()
-        try:
-            found = parse_metrics(self._fetch(self.name))
-        except (OSError, ValueError, HTTPException) as err:
-            return Reading(now_s, missing={"temperature_celsius": f"{self.name}: {err}"})
-        celsius = next((found[name] for name in TEMPERATURE_METRICS if name in found), {})
-        values = {gpu: value for gpu, value in celsius.items() if not math.isnan(value)}
-        has_gpu = bool(values) or any(name.startswith("nv_gpu_") for name in found)
-        if not values:
-            why = f"{self.name}: none of {', '.join(TEMPERATURE_METRICS)}"
-            return Reading(now_s, missing={"temperature_celsius": why}, has_gpu=has_gpu)
-        gpu = max(values, key=lambda name: values[name])
-
-        def of_gpu(name: str) -> float | None:
-            every = found.get(name, {})
-            return every.get(gpu, next(iter(every.values())) if len(every) == 1 else None)
-
-        return Reading(
-            time_s=now_s,
-            temperature_celsius=values[gpu],
-            sm_clock_mhz=of_gpu("DCGM_FI_DEV_SM_CLOCK"),
-            power_w=of_gpu("nv_gpu_power_usage"),
-            utilisation=of_gpu("nv_gpu_utilization"),
-            memory_used_bytes=of_gpu("nv_gpu_memory_used_bytes"),
-            memory_total_bytes=of_gpu("nv_gpu_memory_total_bytes"),
-        )
-
-
-def parse_metrics(page: str) -> Mapping[str, Mapping[str, float]]:
-    """Samples of a Prometheus page about GPUs: name of the metric, GPU, value.
-
-    Raises:
-        ValueError: the page breaks the format.
-    """
-    from prometheus_client.parser import (  # noqa: PLC0415  # slow, and for remote servers only
-        text_string_to_metric_families,
-    )
-
-    found: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples:
-            labels = sample.labels
-            gpu = labels.get("gpu_uuid") or labels.get("UUID") or labels.get("gpu")
-            if gpu is not None:
-                found.setdefault(sample.name, {})[gpu] = float(sample.value)
-    return found
-
-
-def _fetch(url: str) -> str:
-    parts = urlsplit(url)
-    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.netloc, timeout=_PAGE_TIMEOUT_S)
-    try:
-        connection.request("GET", f"{parts.path or '/'}{parts.query and '?' + parts.query}")
-        page = connection.getresponse()
-        if page.status != HTTPStatus.OK:
-            raise OSError(f"HTTP status {page.status}")
-        return page.read().decode("utf-8", errors="replace")
-    finally:
-        connection.close()
 
 
 class NoSensor:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from voiceman.errors import RecordingError, VoicemanError
+from voiceman.memory import Reading as MemoryReading
 from voiceman_client.admission import InFlight
+from voiceman_client.gpu_memory import gpu_memory
 from voiceman_client.heat import HeatSettings
 from voiceman_client.heat_watch import HeatWatch, watching
 from voiceman_client.intake import Intake
-from voiceman_client.memory_watch import MemoryFacts, MemoryWatch
+from voiceman_client.memory_watch import GpuMeter, MemoryFacts, MemoryWatch
 from voiceman_client.options import Limits
 from voiceman_client.pacing import Bounds, Signals
 from voiceman_client.processing import Asked, Kept, Processing, Progress
@@ -61,7 +63,7 @@ class Watched:
         heat: bounds of the temperature.
         temperature_log: file for every reading; None: none.
         metrics: the server's page; None: it is not looked at.
-        memory: of this machine.
+        memory: makes the watch of this machine's memory and, by a meter, of its GPU's.
         began: called with the run before anything is sent, to look at it meanwhile.
         retried: called when a request is sent again.
     """
@@ -70,7 +72,7 @@ class Watched:
     heat: HeatSettings = field(default_factory=HeatSettings)
     temperature_log: Path | None = None
     metrics: MetricsPage | None = None
-    memory: MemoryWatch = field(default_factory=MemoryWatch)
+    memory: Callable[[GpuMeter], MemoryWatch] = MemoryWatch
     began: Callable[["Submission"], None] = lambda _: None
     retried: Callable[[], None] = lambda: None
 
@@ -112,6 +114,7 @@ class Submission:
         self.steering = Steering(self.flight, Bounds(limits.in_flight), self._sense)
         self.heat: HeatWatch | None = None
         self.load: ServerLoad | None = None
+        self._memory = self._watched.memory(self._gpu_memory)
         self._facts: MemoryFacts | None = None
         server.refused = self._refused
         server.answered = self.steering.answered
@@ -129,6 +132,7 @@ class Submission:
             gpu_utilisation=reading and reading.utilisation,
             memory_share=self._memory_share(),
             process_bytes=facts and facts["process"],
+            gpu_memory_bytes=facts and facts["gpu_used"],
             heat=str(self.heat.state.mode) if self.heat else "",
         )
 
@@ -155,7 +159,7 @@ class Submission:
         async def finish(processing: Processing, path: Path, ticket: int) -> None:
             outcome = await self._outcome(processing, path, ticket)
             try:
-                await asyncio.to_thread(self._watched.memory.recording_ended)
+                await asyncio.to_thread(self._memory.recording_ended)
             except Exception:  # a recording without an outcome would be waited for, for ever
                 log.exception("%s: memory cannot be looked at", path)
             await finished.put(outcome)
@@ -207,7 +211,7 @@ class Submission:
                 self._watched.heat,
                 path=self._watched.temperature_log,
             ) as self.heat:
-                self._facts = await asyncio.to_thread(self._watched.memory.look)
+                self._facts = await asyncio.to_thread(self._memory.look)
                 self._watched.began(self)
                 yield
         finally:
@@ -215,8 +219,8 @@ class Submission:
             await asyncio.gather(steering, return_exceptions=True)
 
     async def _sense(self) -> Signals:
-        self._facts = await asyncio.to_thread(self._watched.memory.look)
-        self.intake.hold(held=self._watched.memory.full)
+        self._facts = await asyncio.to_thread(self._memory.look)
+        self.intake.hold(held=self._memory.full)
         load = self.load = await self._watched.metrics.load() if self._watched.metrics else None
         return Signals(
             waiting=self.intake.backlog + (load.waiting if load else 0),
@@ -225,8 +229,11 @@ class Submission:
             memory_share=self._memory_share(),
         )
 
+    def _gpu_memory(self) -> MemoryReading | None:
+        return gpu_memory(self.heat.reading if self.heat else None, self.flight.clock())
+
     def _memory_share(self) -> float | None:
-        shares = (self._watched.memory.share, self.load and self.load.gpu_memory_share)
+        shares = (self._memory.share, self.load and self.load.gpu_memory_share)
         return max((share for share in shares if share is not None), default=None)
 
     def _refused(self) -> None:
@@ -235,7 +242,7 @@ class Submission:
 
     def observed(self) -> Observed:
         """What heat and memory were like over the run."""
-        growths = self._watched.memory.growths()
+        growths = self._memory.growths()
         return Observed(
             heat=dict(self.heat.report()) if self.heat else None,
             memory_growth={name: asdict(growth) for name, growth in growths.items()},

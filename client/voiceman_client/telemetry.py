@@ -31,6 +31,8 @@ class Account:
         seconds: from its beginning to its files; None: it was not begun.
         memory_start_bytes: that this process held when it began; None: not known.
         memory_end_bytes: and when it was done.
+        gpu_memory_start_bytes: in use of the fullest GPU when it began; None: not known.
+        gpu_memory_end_bytes: and when it was done.
     """
 
     file: str
@@ -39,6 +41,8 @@ class Account:
     seconds: float | None
     memory_start_bytes: int | None
     memory_end_bytes: int | None
+    gpu_memory_start_bytes: int | None
+    gpu_memory_end_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Course:
 @dataclass
 class _Begun:
     at_s: float
-    memory_bytes: int | None
+    readings: Readings
     audio_s: float | None = None
     done_s: float = 0.0
 
@@ -165,8 +169,10 @@ class Telemetry:
                     state,
                     begun.audio_s if begun else None,
                     self._clock_s() - begun.at_s if begun else None,
-                    begun.memory_bytes if begun else None,
+                    begun.readings.process_bytes if begun else None,
                     self._readings.process_bytes,
+                    begun.readings.gpu_memory_bytes if begun else None,
+                    self._readings.gpu_memory_bytes,
                 )
             )
         if error:
@@ -218,7 +224,7 @@ class Telemetry:
             )
 
     def _begin(self, path: Path) -> _Begun:
-        return self._begun.setdefault(path, _Begun(self._clock_s(), self._readings.process_bytes))
+        return self._begun.setdefault(path, _Begun(self._clock_s(), self._readings))
 
     def _vitals(self, now_s: float) -> Vitals:
         unknown = max(0, self._recordings - self._decoded - self._undecoded)

@@ -21,6 +21,8 @@ class Readings:
         memory_share: 0 to 1, of the fullest memory, of this machine or its GPU.
         process_bytes: this process and its decoders keep in main memory.
         heat: what heat control does, in words; empty: nothing.
+        gpu_memory_bytes: in use of the fullest GPU, by everybody; None as well where it is the
+            machine's memory.
     """
 
     in_flight: int | None = None
@@ -32,6 +34,7 @@ class Readings:
     memory_share: float | None = None
     process_bytes: int | None = None
     heat: str = ""
+    gpu_memory_bytes: int | None = None
 
     def numbers(self) -> dict[str, float]:
         """The known numbers, by name."""

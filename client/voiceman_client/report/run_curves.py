@@ -23,6 +23,7 @@ _CHARTS = {
     "gpu_utilisation": ("run_utilisation", 100.0, "%"),
     "memory_share": ("run_memory", 100.0, "%"),
     "process_bytes": ("run_process", 1e-9, "GB"),
+    "gpu_memory_bytes": ("run_gpu_memory", 1e-9, "GB"),
     "in_flight": ("run_in_flight", 1.0, ""),
     "queue_depth": ("run_queue", 1.0, ""),
 }

@@ -19,6 +19,7 @@ from voiceman.audio import SAMPLE_RATE_HZ, Int16Waveform, to_float32
 from voiceman.contracts import MODELS
 from voiceman.options import parse_window_options
 from voiceman.profile import is_reproducible
+from voiceman.serving.gpu_temperature import GpuTemperatures
 from voiceman.serving.processor import instance_device
 from voiceman.serving.requests import (
     Inputs,
@@ -57,6 +58,7 @@ class TritonPythonModel:
         torch.set_num_threads(1)
         self._engine = Engine(load_checkpoint(weights_folder(args)), settings, device)
         self._metrics = EngineMetrics(self._engine)
+        self._temperatures = GpuTemperatures()
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
         for number, request in enumerate(requests):
@@ -73,6 +75,7 @@ class TritonPythonModel:
     def finalize(self) -> None:
         self._engine.close()
         self._metrics.close()
+        self._temperatures.close()
 
     def _answer(self, sender: pb_utils.ResponseSender, future: Future[WindowResult]) -> None:
         try:

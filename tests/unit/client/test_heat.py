@@ -121,7 +121,7 @@ def test_a_gpu_without_a_thermometer_is_handled_as_configured_from_the_start():
     assert follow([None])[-1].mode is Mode.BLIND
 
 
-def test_no_gpu_from_the_start_is_full_speed_and_said():
+def test_no_gpu_so_far_is_full_speed_and_said():
     missing = {"temperature_celsius": "NVML Shared Library Not Found"}
     state = step(HeatState(), Reading(0.0, missing=missing, has_gpu=False), FULL, SETTINGS)
     assert (state.mode, state.share) == (Mode.UNWATCHED, 1.0)

@@ -4,17 +4,22 @@ import asyncio
 import itertools
 import json
 import logging
+import resource
+import signal
 import threading
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from voiceman.errors import ConfigurationError
-from voiceman_client import heat_watch
+from voiceman_client import heat_watch, temperature_log
 from voiceman_client.admission import InFlight
 from voiceman_client.heat import HeatSettings, Mode
 from voiceman_client.heat_watch import HeatWatch, watching
 from voiceman_client.reading import Reading
 from voiceman_client.sensors import NoSensor
+from voiceman_client.temperature_log import TemperatureLog
 
 
 class Script:
@@ -37,12 +42,26 @@ def watch_all(sensor, looks, **options):
     flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)
     watch = HeatWatch(flight, sensor, HeatSettings(), **options)
 
-    async def look():
-        for _ in range(looks):
-            await watch.look()
-
-    asyncio.run(look())
+    asyncio.run(look(watch, looks))
     return watch, flight
+
+
+async def look(watch, looks):
+    for _ in range(looks):
+        await watch.look()
+
+
+@contextmanager
+def files_of_at_most(size_bytes):
+    """No file can grow further, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heeded = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heeded)
 
 
 def test_what_is_in_flight_follows_the_temperature():
@@ -66,7 +85,21 @@ def test_every_reading_is_a_line_of_the_log(tmp_path):
 def test_a_full_disk_stops_the_log_and_not_the_run(tmp_path, caplog):
     watch, _ = watch_all(Script(40), 3, path=tmp_path / "missing" / "temperature.log")
     assert watch.report()["readings"] == 3
-    assert caplog.text.count("no more temperatures are written") == 1
+    assert caplog.text.count("temperatures cannot be written") == 1
+
+
+def test_a_disk_that_has_room_again_gets_every_line_whole(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "temperature.log"
+    watch, _ = watch_all(Script(40, 41, 42, 43), 1, path=path)
+    with files_of_at_most(path.stat().st_size + 10):  # the first bytes of a line fit
+        asyncio.run(look(watch, 2))
+    assert len(path.read_text().splitlines()) == 1
+    asyncio.run(look(watch, 1))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["temperature_celsius"] for line in lines] == [40, 41, 42, 43]
+    assert caplog.text.count("temperatures cannot be written") == 1
+    assert caplog.text.count("temperatures are written again") == 1
 
 
 def test_above_80_is_warned_of_once_for_each_crossing(caplog):
@@ -106,7 +139,7 @@ def test_wrong_temperatures_are_no_figures():
     assert watch.report()["max_celsius"] == 60
 
 
-def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
+def test_where_no_gpu_can_come_it_says_so_once_and_looks_no_more(tmp_path, caplog):
     caplog.set_level(logging.INFO)
 
     async def run():
@@ -124,6 +157,69 @@ def test_without_a_gpu_it_says_so_once_and_looks_no_more(tmp_path, caplog):
     assert said == [("INFO", "no heat control: no sensor: switched off")]
     assert watch.report()["readings"] == 1
     assert not (tmp_path / "temperature.log").exists()
+
+
+class Late:
+    """A sensor of a machine whose GPU comes after so many looks."""
+
+    name = "late"
+
+    def __init__(self, *readings):
+        self._readings = itertools.chain(readings, itertools.repeat(readings[-1]))
+        self._times = itertools.count(0.0, 60.0)
+
+    def read(self):
+        reading = next(self._readings)
+        if isinstance(reading, Exception):
+            raise reading
+        return replace(reading, time_s=next(self._times))
+
+
+NO_GPU = Reading(0.0, has_gpu=False, may_appear=True)
+
+
+def looks_at(sensor, looks):
+    """The modes after so many looks, and the seconds slept before each."""
+
+    async def run():
+        flight = InFlight(16, clock=itertools.count(0.0, 60.0).__next__)
+        modes, slept, done = [], [], asyncio.Event()
+
+        async def sleep(seconds):
+            modes.append(watch.state.mode)
+            slept.append(seconds)
+            if len(modes) == looks:
+                done.set()
+                await asyncio.Event().wait()
+
+        async with watching(flight, sensor, HeatSettings(), sleep=sleep) as watch:
+            await asyncio.wait_for(done.wait(), 30)
+            return modes, slept, flight.admission.slots
+
+    return asyncio.run(run())
+
+
+def test_a_gpu_whose_driver_comes_late_is_watched_from_then_on(caplog):
+    caplog.set_level(logging.INFO)
+    sensor = Late(NO_GPU, NO_GPU, Reading(0.0, 40.0), Reading(0.0, 86.0))
+    modes, slept, slots = looks_at(sensor, 4)
+    assert modes == [Mode.UNWATCHED, Mode.UNWATCHED, Mode.NORMAL, Mode.STOPPED]
+    assert slept == [60.0, 60.0, 5.0, 5.0]
+    assert slots == 0
+    assert caplog.text.count("heat control from now on: normal: 40 °C") == 1
+
+
+def test_a_look_that_tells_nothing_is_no_gpu():
+    """A server without a GPU that starts again, or a page that does not come in time."""
+    modes, _, slots = looks_at(Late(NO_GPU, Reading(0.0, has_gpu=None), OSError(), NO_GPU), 4)
+    assert set(modes) == {Mode.UNWATCHED}
+    assert slots == 16
+
+
+def test_a_gpu_that_comes_without_a_temperature_is_handled_as_configured():
+    modes, _, slots = looks_at(Late(NO_GPU, Reading(0.0)), 2)
+    assert modes == [Mode.UNWATCHED, Mode.BLIND]
+    assert slots == 8
 
 
 def test_the_policy_stop_refuses_to_begin_without_a_temperature():
@@ -193,14 +289,14 @@ def test_a_sensor_that_breaks_is_a_lost_one():
 def test_a_log_on_a_disk_that_hangs_holds_up_no_look(tmp_path, monkeypatch):
     goes_on = threading.Event()
     path = tmp_path / "temperature.log"
-    append = HeatWatch._append
+    append = TemperatureLog._append
 
     def hang(watch):
         goes_on.wait(60)
         append(watch)
 
-    monkeypatch.setattr(HeatWatch, "_append", hang)
-    monkeypatch.setattr(heat_watch, "_WRITE_WITHIN_S", 0.0)
+    monkeypatch.setattr(TemperatureLog, "_append", hang)
+    monkeypatch.setattr(temperature_log, "_WRITE_WITHIN_S", 0.0)
 
     async def run():
         flight = InFlight(16, clock=itertools.count(0.0, 5.0).__next__)

@@ -97,10 +97,11 @@ def test_a_leak_of_this_program_is_found_and_the_steady_host_is_not_accused(mach
         watch.look()
         watch.recording_ended()
     found = watch.growths()
-    assert set(found) == {"process", "host_used"}
+    assert set(found) == {"process", "host_used", "gpu_used"}
     assert found["process"].beyond_noise
     assert found["process"].mb_per_hour == pytest.approx(300, rel=0.05)
     assert not found["host_used"].beyond_noise
+    assert not found["gpu_used"].beyond_noise
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("/proc/meminfo"), KeyError("MemAvailable")])

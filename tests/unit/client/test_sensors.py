@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from fake_nvml import FakeGpu, FakeNvml, NVMLError, gb10
+from fake_nvml import FakeGpu, FakeNvml, Memory, NVMLError, gb10
 
 from voiceman.errors import ConfigurationError
 from voiceman_client.sensors import MetricsSensor, NoSensor, NvmlSensor, choose_sensor
@@ -19,6 +19,8 @@ nv_gpu_utilization{gpu_uuid="GPU-b"} 0.9
 # TYPE nv_gpu_memory_used_bytes gauge
 nv_gpu_memory_used_bytes{gpu_uuid="GPU-a"} 1000
 nv_gpu_memory_used_bytes{gpu_uuid="GPU-b"} 2000
+nv_gpu_memory_total_bytes{gpu_uuid="GPU-a"} 4000
+nv_gpu_memory_total_bytes{gpu_uuid="GPU-b"} 4000
 # HELP nv_cpu_utilization CPU utilization rate [0.0 - 1.0]
 # TYPE nv_cpu_utilization gauge
 nv_cpu_utilization 0.1
@@ -45,11 +47,20 @@ def test_the_hottest_of_several_counts():
     assert (reading.temperature_celsius, reading.sm_clock_mhz) == (77.0, 900.0)
 
 
+def test_of_several_the_fullest_memory_counts():
+    nvml = FakeNvml(FakeGpu(celsius=50, memory=Memory(9, 10)), FakeGpu(memory=Memory(1, 10)))
+    reading = NvmlSensor(nvml).read()
+    assert (reading.memory_used_bytes, reading.memory_total_bytes) == (9, 10)
+    page = MetricsSensor("http://gpu:8002/metrics", fetch=lambda _: TRITON_PAGE)
+    assert page.read().memory_share == 0.5
+
+
 def test_gb10_reports_the_memory_of_the_machine(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemFree: 1 kB\nMemAvailable: 60 kB\n")
     reading = NvmlSensor(FakeNvml(gb10()), meminfo=tmp_path / "meminfo").read()
     assert (reading.memory_used_bytes, reading.memory_total_bytes) == (40 * 1024, 100 * 1024)
     assert reading.missing == {}
+    assert reading.memory_is_machines
 
 
 def test_every_field_may_be_missing_and_says_why(tmp_path):
@@ -81,6 +92,23 @@ def test_a_gpu_whose_driver_is_there_without_nvml_is_one_whose_sensor_is_lost(tm
     assert NvmlSensor(FakeNvml(broken=12), devices=tmp_path).read().has_gpu
     (tmp_path / "nvidia0").unlink()
     assert not NvmlSensor(FakeNvml(broken=12), devices=tmp_path).read().has_gpu
+
+
+def test_a_gpu_may_come_where_the_driver_or_its_library_is(tmp_path):
+    def may_appear(*gpus, broken, driver):
+        (tmp_path / "driver").mkdir(exist_ok=True)
+        driver = tmp_path / "driver" if driver else tmp_path / "none"
+        sensor = NvmlSensor(FakeNvml(*gpus, broken=broken), devices=tmp_path, driver=driver)
+        reading = sensor.read()
+        assert reading.has_gpu is False
+        return reading.may_appear
+
+    assert not may_appear(broken=12, driver=False)  # no library: most machines without a GPU
+    assert may_appear(broken=12, driver=True)
+    assert may_appear(broken=9, driver=False)
+    assert may_appear(broken=None, driver=False)
+    assert page("nv_cpu_utilization 0.1\n").read().may_appear
+    assert not NoSensor().read().may_appear
 
 
 def test_a_gpu_that_was_lost_is_looked_for_anew():
@@ -131,7 +159,7 @@ def test_a_temperature_that_is_no_number_is_missing(value):
 def test_a_broken_page_is_missing_not_fatal():
     reading = page('voiceman_gpu_temperature_celsius{gpu="0" 5 5 5').read()
     assert reading.temperature_celsius is None
-    assert reading.has_gpu
+    assert reading.has_gpu is None
 
 
 def test_pages_are_fetched_and_failures_are_said():

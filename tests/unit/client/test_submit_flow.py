@@ -284,7 +284,7 @@ def test_a_memory_that_cannot_be_looked_at_ends_no_recording(recordings):
             Asked(MADE, SubmitOptions()),
             Limits(),
             lambda step: None,
-            watched=Watched(memory=Breaks()),
+            watched=Watched(memory=Breaks),
         )
         return [outcome.error async for outcome in submission.run(recordings[:2])]
 

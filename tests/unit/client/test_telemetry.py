@@ -84,15 +84,16 @@ def test_the_end_is_foreseen_from_the_last_minutes(telemetry, clock):
 
 
 def test_every_recording_has_its_time_and_memory(telemetry, clock):
-    telemetry.sample(Readings(process_bytes=100))
+    telemetry.sample(Readings(process_bytes=100, gpu_memory_bytes=1))
     telemetry.step(Progress(A))
     clock.now_s += 7
     telemetry.step(Progress(A, planned_s=70.0))
-    telemetry.sample(Readings(process_bytes=300))
+    telemetry.sample(Readings(process_bytes=300, gpu_memory_bytes=3))
     telemetry.ended(Outcome(A, RESULT, None), None)
     (account,) = telemetry.course().accounts
     assert (account.audio_s, account.seconds) == (70.0, 7.0)
     assert (account.memory_start_bytes, account.memory_end_bytes) == (100, 300)
+    assert (account.gpu_memory_start_bytes, account.gpu_memory_end_bytes) == (1, 3)
 
 
 def test_a_curve_of_days_stays_small_and_keeps_its_peaks():
