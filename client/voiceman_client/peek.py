@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from voiceman.errors import LedgerError
-from voiceman_client.ledger import LEDGER_NAME, State
+from voiceman_client.entries import State
+from voiceman_client.ledger import LEDGER_NAME
 
 _BUSY_S = 5.0
 _LAST_ERRORS = 5
