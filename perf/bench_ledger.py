@@ -27,9 +27,9 @@ from click.testing import CliRunner
 
 from perf.record import table, write_result
 from voiceman_client.cli import main as command
+from voiceman_client.entries import State
 from voiceman_client.job_folder import opened
 from voiceman_client.layout import Layout
-from voiceman_client.ledger import State
 from voiceman_client.options import Limits
 from voiceman_client.order import Order
 from voiceman_client.planning import ChannelPlan, Plan

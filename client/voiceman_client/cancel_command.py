@@ -7,7 +7,8 @@ import click
 
 from voiceman.errors import VoicemanError
 from voiceman_client.command_line import FAILED, folder_argument, open_ledger
-from voiceman_client.ledger import Ledger, State
+from voiceman_client.entries import State
+from voiceman_client.ledger import Ledger
 from voiceman_client.run_log import is_in_use
 from voiceman_client.stopping import CANCEL
 

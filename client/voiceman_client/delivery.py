@@ -8,9 +8,10 @@ from typing import Any
 
 from voiceman.errors import RecordingError, ResultNotWrittenError, VoicemanError
 from voiceman.manifest import sha256_of
+from voiceman_client.entries import State
 from voiceman_client.inputs import printable
 from voiceman_client.layout import JOB, KINDS, Layout
-from voiceman_client.ledger import Ledger, State
+from voiceman_client.ledger import Ledger
 from voiceman_client.log_lines import Origin
 from voiceman_client.result import Result
 from voiceman_client.run_log import RunLog

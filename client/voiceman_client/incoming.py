@@ -30,10 +30,12 @@ def take_in(recordings: Sequence[Path], folder: Path) -> None:
     incoming = folder.absolute() / INCOMING
     try:
         incoming.mkdir(parents=True, exist_ok=True)
-        there = {_led_to(path) for path in incoming.iterdir()}
+        there = {_place(_led_to(path)) for path in incoming.iterdir()}
+        within = incoming.resolve()
         for path in recordings:
             target = path.absolute()
-            if target in there or incoming in target.parents or not target.exists():
+            place = _place(target)
+            if place in there or within in place.parents or not target.exists():
                 continue
             link = incoming / target.name
             if os.path.lexists(link):
@@ -102,6 +104,11 @@ def end_all(folder: Path) -> None:
 
 def _link(recording: Path, name: str, folder: Path) -> Path:
     return folder / PROCESSING / f"{name}{recording.suffix}"
+
+
+def _place(path: Path) -> Path:
+    """The same for every way to a file; a link stays what it is."""
+    return path.parent.resolve() / path.name
 
 
 def _led_to(path: Path) -> Path:

@@ -106,7 +106,7 @@ def opened(order: Order, say: Callable[[str], None]) -> Generator[JobFolder]:
         if is_job:
             incoming.end_all(layout.folder)
             incoming.take_in(order.recordings, layout.folder)
-        names = result_names(order.recordings, layout, ledger.names())
+        names = result_names(order.recordings, layout, ledger.names(order.recordings))
         ledger.keep_names(names)
         order.keep(ledger)
         paths = {printable(path.absolute()): path for path in order.recordings}

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from voiceman_client.entries import Entry, State
 from voiceman_client.layout import Layout
-from voiceman_client.ledger import Entry, Ledger, State
+from voiceman_client.ledger import Ledger
 from voiceman_client.run_log import RunLog
 from voiceman_client.writers import write_whole
 

@@ -4,15 +4,7 @@ Every answer of the server is in it, on the disk, before it counts. So a run tha
 whose power was cut, goes on where it was: `submit` with the same arguments asks for nothing twice
 that the run's log knows. What somebody changed in the ledger meanwhile is asked for again.
 
-A recording goes through these states:
-
-    PENDING      given, not begun
-    STT          decoded; its windows are with the server
-    FORENSIC     every window is answered; its speakers are told apart and it is scored
-    REPORT       its result is being written
-    COMPLETED    its files are on the disk, and in the run's log
-    FAILED       there is no result, and `why` says for what reason
-    CANCELLED    it was taken back before it was done
+The states that recordings go through are in `voiceman_client.entries`.
 
 Answers are filed under what they depend on, their `work`: a hash of the recording, its decoded
 sound, the models and the options. Another model or another option is other work.
@@ -21,10 +13,8 @@ sound, the models and the options. Another model or another option is other work
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,7 +24,9 @@ import numpy as np
 from voiceman.contracts import SPEAKER_EMBEDDING_SIZE
 from voiceman.errors import VoicemanError
 from voiceman_client.database import Database
+from voiceman_client.entries import FINAL, Entry, State, entry_of
 from voiceman_client.inputs import printable
+from voiceman_client.known_paths import KnownPaths
 from voiceman_client.planning import Plan
 from voiceman_client.window_answer import WindowAnswer
 from voiceman_client.windows import Span
@@ -72,53 +64,11 @@ CREATE TABLE IF NOT EXISTS windows (
     PRIMARY KEY (work, channel, first, last)
 );
 """
+_BY_PLACE = tuple(
+    f"UPDATE OR REPLACE {table} SET path = substr(path, ?) WHERE substr(path, 1, ?) = ?"  # noqa: S608
+    for table in ("recordings", "names")
+)
 _MIXDOWN = -1  # stands for no channel: NULL would make every row of a primary key another
-
-
-class State(StrEnum):
-    """How far a recording is; see the module."""
-
-    PENDING = "PENDING"
-    STT = "STT"
-    FORENSIC = "FORENSIC"
-    REPORT = "REPORT"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-
-FINAL = (State.COMPLETED, State.FAILED, State.CANCELLED)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A recording in the ledger.
-
-    Attributes:
-        path: as `printable` writes it.
-        state: how far it is.
-        sha256: of the file; empty until it was read.
-        made: hash of what it was worked on with: models, options, versions.
-        work: what its answers are filed under; empty until it was decoded.
-        duration_s: its length.
-        windows: how many it has, once they are known.
-        attempts: how often it was begun.
-        error: name of the error that it failed with.
-        why: its message.
-        changed_unix_s: when it last changed its state.
-    """
-
-    path: str
-    state: State
-    sha256: str
-    made: str
-    work: str
-    duration_s: float
-    windows: int
-    attempts: int
-    error: str
-    why: str
-    changed_unix_s: float
 
 
 class Ledger:
@@ -135,7 +85,10 @@ class Ledger:
             LedgerError: the file is damaged, or of another version.
             ResultNotWrittenError: disk full, or no permission.
         """
+        self._paths = KnownPaths(path and path.parent)
         self._database = Database(path, _SCHEMA, _VERSION, read_only=read_only)
+        if not (self._database.is_new or read_only):
+            self._know_by_place()
         # Of one that was there already, another process may be about to make use.
         self._begun = path if self._database.is_new and not read_only else None
 
@@ -160,6 +113,10 @@ class Ledger:
             with suppress(OSError):  # an empty one does no harm
                 remove_ledger(self._begun.parent)
 
+    def known_as(self, path: Path) -> str:
+        """What the ledger calls a recording, wherever its folder lies; see `KnownPaths`."""
+        return self._paths.name(path)
+
     def expect(self, paths: Sequence[Path], made: str) -> None:
         """Say which recordings a run was given.
 
@@ -170,7 +127,7 @@ class Ledger:
             made: what they are to be worked on with, see `Entry`.
         """
         now = time.time()
-        rows = [(printable(path.absolute()), State.PENDING, made, now) for path in paths]
+        rows = [(self._paths.name(path), State.PENDING, made, now) for path in paths]
         with self._database.change() as database:
             database.executemany(
                 "INSERT INTO recordings (path, state, made, changed_unix_s) VALUES (?, ?, ?, ?) "
@@ -184,15 +141,19 @@ class Ledger:
         """The recording; None: it was never given."""
         with self._database.read() as database:
             row = database.execute(
-                "SELECT * FROM recordings WHERE path = ?", (printable(path.absolute()),)
+                "SELECT * FROM recordings WHERE path = ?", (self._paths.name(path),)
             ).fetchone()
-        return _entry(row) if row else None
+        return entry_of(self._paths.path(row["path"]), row) if row else None
 
     def entries(self, *states: State) -> list[Entry]:
         """The recordings in these states (none named: in all), by path."""
         with self._database.read() as database:
             rows = database.execute("SELECT * FROM recordings ORDER BY path").fetchall()
-        return [_entry(row) for row in rows if not states or row["state"] in states]
+        return [
+            entry_of(self._paths.path(row["path"]), row)
+            for row in rows
+            if not states or row["state"] in states
+        ]
 
     def answered(self) -> dict[str, int]:
         """How many windows are answered and kept, by `Entry.work`."""
@@ -200,16 +161,25 @@ class Ledger:
             rows = database.execute("SELECT work, count(*) FROM windows GROUP BY work").fetchall()
         return {work: int(count) for work, count in rows}
 
-    def names(self) -> dict[str, str]:
-        """The name of every recording's results, by path as `printable` writes it."""
+    def names(self, recordings: Iterable[Path] = ()) -> dict[str, str]:
+        """The name of every recording's results, by path as `printable` writes it.
+
+        Args:
+            recordings: whose paths are wanted as they are, should they lead here another way.
+        """
         with self._database.read() as database:
             rows = database.execute("SELECT path, name FROM names").fetchall()
-        return {row["path"]: os.fsdecode(row["name"]) for row in rows}
+        names = {row["path"]: os.fsdecode(row["name"]) for row in rows}
+        known = {self._paths.path(called): name for called, name in names.items()}
+        called = ((path, self._paths.name(path)) for path in recordings)
+        return known | {
+            printable(path.absolute()): names[name] for path, name in called if name in names
+        }
 
     def keep_names(self, names: Mapping[Path, str]) -> None:
         """File the names of results, so that recordings keep them."""
         # Bytes: a name need not be UTF-8.
-        rows = [(printable(path.absolute()), os.fsencode(name)) for path, name in names.items()]
+        rows = [(self._paths.name(path), os.fsencode(name)) for path, name in names.items()]
         with self._database.change() as database:
             database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", rows)
 
@@ -222,7 +192,7 @@ class Ledger:
 
     def begin(self, path: Path, *, sha256: str, made: str, work: str, duration_s: float) -> None:
         """A recording was decoded: STT. For the arguments see `Entry`."""
-        name = printable(path.absolute())
+        name = self._paths.name(path)
         with self._database.change() as database:
             database.execute(
                 "INSERT INTO recordings (path, state, sha256, made, work, duration_s, windows, "
@@ -258,7 +228,7 @@ class Ledger:
             database.execute("INSERT OR REPLACE INTO plans VALUES (?, ?)", (work, plan.to_json()))
             database.execute(
                 "UPDATE recordings SET windows = ?, changed_unix_s = ? WHERE path = ?",
-                (windows, time.time(), printable(path.absolute())),
+                (windows, time.time(), self._paths.name(path)),
             )
 
     def answers(self, work: str) -> dict[tuple[int | None, Span], WindowAnswer]:
@@ -340,12 +310,20 @@ class Ledger:
             database.execute("VACUUM")
         return done.rowcount
 
+    def _know_by_place(self) -> None:
+        """Take up ledgers that know what lies in their folder by its absolute path."""
+        with self._database.change() as database:
+            for folder in self._paths.folders:
+                of_it = (len(folder) + 1, len(folder), folder)
+                for change in _BY_PLACE:
+                    database.execute(change, of_it)
+
     def _set(self, path: Path, state: State, error: str, why: str) -> None:
         with self._database.change() as database:
             database.execute(
                 "UPDATE recordings SET state = ?, error = ?, why = ?, changed_unix_s = ? "
                 "WHERE path = ?",
-                (state, error, why, time.time(), printable(path.absolute())),
+                (state, error, why, time.time(), self._paths.name(path)),
             )
 
 
@@ -370,8 +348,3 @@ def _is_whole(row: sqlite3.Row) -> bool:
         return _answer(row).sha256(row["work"], *_window(row)) == row["sha256"]
     except (AttributeError, TypeError, ValueError):  # not even the types are what was kept
         return False
-
-
-def _entry(row: sqlite3.Row) -> Entry:
-    path, state, *others = row
-    return Entry(path, State(state), *others)

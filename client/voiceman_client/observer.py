@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from voiceman_client.ledger import State
+from voiceman_client.entries import State
 from voiceman_client.submit import Submission
 from voiceman_client.telemetry import Telemetry
 from voiceman_client.vitals import Readings, Vitals

@@ -20,9 +20,10 @@ from voiceman_client.cores import read_cores
 from voiceman_client.decode import Recording
 from voiceman_client.decoded import Decoded
 from voiceman_client.decoding import DecodeProgress, DecoderPool
+from voiceman_client.entries import State
 from voiceman_client.identity import sha256_of_json
 from voiceman_client.intake import Intake
-from voiceman_client.ledger import Ledger, State
+from voiceman_client.ledger import Ledger
 from voiceman_client.options import Limits, SubmitOptions
 from voiceman_client.planning import Plan, Window, all_of, plan
 from voiceman_client.recall import Recall
@@ -254,7 +255,8 @@ class Processing:
     async def _begin(self, path: Path, recording: Recording | Decoded) -> str:
         """Call a recording begun; returns what its answers are filed under."""
         asked = self._asked.made_sha256
-        work = sha256_of_json([recording.source.path, recording.pcm_sha256, asked])
+        called = self._kept.ledger.known_as(path)
+        work = sha256_of_json([called, recording.pcm_sha256, asked])
         begin = partial(
             self._kept.ledger.begin,
             path,

@@ -7,8 +7,8 @@ import click
 from voiceman.errors import VoicemanError
 from voiceman_client.at_terminal import read_signer, run, sign_option
 from voiceman_client.command_line import FAILED, folder_argument, open_ledger
+from voiceman_client.entries import State
 from voiceman_client.inputs import unprinted
-from voiceman_client.ledger import State
 from voiceman_client.order import kept_order
 
 

@@ -8,7 +8,7 @@ import click
 
 from voiceman.errors import VoicemanError
 from voiceman_client.command_line import FAILED, folder_argument, open_ledger
-from voiceman_client.ledger import Entry, State
+from voiceman_client.entries import Entry, State
 from voiceman_client.run_log import is_in_use
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from voiceman.errors import VoicemanError
 from voiceman_client.curve import Curve, Point, Spread, joined, spreads
+from voiceman_client.entries import State
 from voiceman_client.inputs import printable
-from voiceman_client.ledger import State
 from voiceman_client.processing import Progress
 from voiceman_client.submit import Outcome
 from voiceman_client.vitals import Active, Readings, Vitals

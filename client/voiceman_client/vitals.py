@@ -77,7 +77,7 @@ class Vitals:
         windows: answered, those that an earlier run had filed included.
         retries: requests that were sent again.
         recent_rtfx: seconds of audio a second over the last minutes; None: too early to say.
-        states: recordings of the results folder by state, see `voiceman_client.ledger`.
+        states: recordings of the results folder by state, see `voiceman_client.entries`.
         active: recordings that are worked on, longest at it first.
         errors: the last ones, latest last.
         readings: of machine and server.

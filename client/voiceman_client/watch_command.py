@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from voiceman.errors import LedgerError
+from voiceman.errors import VoicemanError
 from voiceman_client.command_line import FAILED
 from voiceman_client.dashboard import Dashboard, dashboard
 from voiceman_client.peek import Peek, peek
@@ -47,7 +47,7 @@ def watch(context: click.Context, /, *, folder: Path, once: bool, kind: str) -> 
         else:
             _follow(folder)
             _print(folder, kind)
-    except LedgerError as err:
+    except VoicemanError as err:
         click.echo(f"failed: {err}", err=True)
         context.exit(FAILED)
     except KeyboardInterrupt:  # the usual end of watching

@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -208,12 +210,23 @@ def test_the_ledger_of_a_run_is_read_while_it_goes_on_and_after_it_was_killed(tm
     assert peek(copy) == peek(folder) == going
 
 
+def test_watch_reads_no_ledger_of_another_version(tmp_path):
+    with Ledger(tmp_path / LEDGER_NAME) as ledger:
+        ledger.expect([tmp_path / "a.wav"], "m")
+    with closing(sqlite3.connect(tmp_path / LEDGER_NAME)) as database:
+        database.execute("PRAGMA user_version = 99")
+    for name in ("watch", "status"):
+        done = command(name, tmp_path)
+        assert done.exit_code == 1
+        assert "of version 99" in done.stderr
+
+
 def test_watch_of_an_empty_or_damaged_folder(tmp_path):
     assert "holds no ledger" in command("watch", tmp_path).stdout
     (tmp_path / LEDGER_NAME).write_bytes(os.urandom(5000))
     done = command("watch", tmp_path)
     assert done.exit_code == 1
-    assert "cannot be read" in done.stderr
+    assert "the ledger is damaged" in done.stderr
     assert command("watch", tmp_path / "none").exit_code == 2
 
 

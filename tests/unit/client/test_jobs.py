@@ -15,9 +15,10 @@ from test_result import MADE
 from voiceman.errors import DeadlineExceededError, LedgerError, ServerUnreachableError
 from voiceman_client.chain import read_chain
 from voiceman_client.client import Client
+from voiceman_client.entries import State
 from voiceman_client.inputs import printable, unprinted
 from voiceman_client.layout import SUMMARY_NAME
-from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger, State
+from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger
 from voiceman_client.run_log import LOG_NAME, RunLog, is_in_use
 from voiceman_client.stopping import Stop, heeding_signals
 

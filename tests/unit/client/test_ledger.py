@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from voiceman.errors import LedgerError, NoAudioError, ResultNotWrittenError
-from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger, State
+from voiceman_client.entries import State
+from voiceman_client.ledger import LEDGER_FILES, LEDGER_NAME, Ledger
 from voiceman_client.planning import ChannelPlan, Plan
 from voiceman_client.window_answer import WindowAnswer
 from voiceman_client.windows import Span

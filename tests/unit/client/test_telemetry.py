@@ -7,7 +7,7 @@ import pytest
 
 from voiceman.errors import RecordingUnreadableError
 from voiceman_client.curve import Curve
-from voiceman_client.ledger import State
+from voiceman_client.entries import State
 from voiceman_client.processing import Progress
 from voiceman_client.submit import Outcome
 from voiceman_client.telemetry import Telemetry
