@@ -198,7 +198,7 @@ def half_ready():
 
 
 def test_half_ready_server_is_told_from_a_ready_one(submit, good, half_ready):
-    done = submit(good, address=half_ready.grpc_url)
+    done = submit(good, "--server-away", "2", address=half_ready.grpc_url)
     assert done.returncode == 1
     assert f"{half_ready.grpc_url}: not ready: " in done.stderr
     assert "whisper" in done.stderr
