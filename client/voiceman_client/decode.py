@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import av
 from av.audio.stream import AudioStream
@@ -126,10 +127,10 @@ def decode(
             f"{path}: not a sound file, or damaged beyond reading ({err.strerror}); "
             f"{size_bytes} bytes; check that it plays"
         ) from err
-    except OSError as err:  # gone meanwhile
-        raise _changed(path) from err
+    except OSError:  # gone meanwhile
+        _refuse_changed(path)
     if _version(path) != version:  # the hash would be of other bytes than the sound
-        raise _changed(path)
+        _refuse_changed(path)
     waveforms, numbers = select_channels(sound.channels, channels)
     return Recording(source, waveforms, numbers, tuple(flags), hash_samples(waveforms))
 
@@ -155,8 +156,8 @@ def _version(path: Path) -> _Version | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _changed(path: Path) -> RecordingUnreadableError:
-    return RecordingUnreadableError(
+def _refuse_changed(path: Path) -> NoReturn:
+    raise RecordingUnreadableError(
         f"{path}: changed while it was read; submit it again when it is copied completely"
     )
 
